@@ -1,0 +1,23 @@
+"""Errors that a person can cause, as one line each."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """What went wrong, where, and what to do about it, in one line.
+
+    The command line prints it on stderr without a traceback and ends with exit code 2.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(" ".join(message.split()))
+
+
+def nearest(word: str, known: Iterable[str], *, most: int = 3) -> str:
+    """The known words closest to a mistyped one, as a hint that closes an error message."""
+    known = list(known)
+    close = difflib.get_close_matches(word, known, n=most, cutoff=0.5)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"known: {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}"

@@ -1,0 +1,79 @@
+"""Nothing half-written is ever read: write beside, flush to disk, rename, flush the folder."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from resnetkit.errors import UserError
+
+UNFINISHED = ".unfinished-"
+"""How the names of files and folders begin that are still being written."""
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write a file so that a reader, or a crash at any moment, finds the old one or the new one."""
+    with whole_file(path) as beside:
+        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes the place of `path` when the block ends well."""
+    beside = path.with_name(f"{UNFINISHED}{os.getpid()}-{path.name}")
+    try:
+        yield beside
+        flush(beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    flush(path.parent)
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder beside `path` to fill; it becomes `path` by a rename when the block ends well.
+
+    Raises UserError when `path` exists already or its parent cannot be written.
+    """
+    if path.exists() or path.is_symlink():
+        raise UserError(f"{path} exists already; choose another name or remove it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{path.name}-", dir=path.parent))
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    try:
+        beside.chmod(0o777 & ~_umask())
+        yield beside
+        for file in beside.rglob("*"):
+            flush(file)
+        flush(beside)
+        beside.rename(path)
+    except BaseException:
+        remove_tree(beside)
+        raise
+    flush(path.parent)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder with what is in it; one that is not there is no error."""
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def flush(path: Path) -> None:
+    """Make sure that a file's bytes, or a folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,1 @@
+"""What a residual network is: torch only, no files, no data, no training."""

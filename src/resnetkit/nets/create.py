@@ -1,0 +1,38 @@
+"""From a name or a spec to a network with fresh weights."""
+
+from dataclasses import replace
+
+from resnetkit.nets.initialise import identity_start as start_as_identity
+from resnetkit.nets.resnet import ResNet
+from resnetkit.nets.spec import ResNetSpec
+from resnetkit.nets.zoo import spec_of
+
+
+def create(
+    model: str | ResNetSpec,
+    *,
+    classes: int | None = None,
+    channels: int | None = None,
+    identity_start: bool = False,
+) -> ResNet:
+    """A residual network with random weights, drawn from torch's default generator.
+
+    Args:
+        model: a name of the zoo (`resnetkit.models()`) or a ResNetSpec.
+        classes: outputs of the head; by default the spec's own.
+        channels: channels of the images, 1 for grey; by default the spec's own.
+        identity_start: make every residual branch exactly zero at the start.
+
+    Raises:
+        UserError (a ValueError): an unknown name, an impossible number, or an identity start
+            asked of a network that has none.
+    """
+    spec = spec_of(model) if isinstance(model, str) else model
+    if classes is not None:
+        spec = replace(spec, classes=classes)
+    if channels is not None:
+        spec = replace(spec, channels=channels)
+    net = ResNet(spec)
+    if identity_start:
+        start_as_identity(net, spec)
+    return net
