@@ -2,8 +2,9 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from resnetkit.errors import UserError
@@ -19,11 +20,12 @@ def write_whole(path: Path, content: bytes | str) -> None:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path) -> Generator[Path]:
     """A path beside `path` to write to; it takes the place of `path` when the block ends well."""
     beside = path.with_name(f"{UNFINISHED}{os.getpid()}-{path.name}")
     try:
         yield beside
+        beside.chmod(0o666 & ~_umask())
         flush(beside)
         beside.replace(path)
     finally:
@@ -32,7 +34,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path) -> Generator[Path]:
     """A folder beside `path` to fill; it becomes `path` by a rename when the block ends well.
 
     Raises UserError when `path` exists already or its parent cannot be written.
@@ -48,20 +50,31 @@ def whole_folder(path: Path) -> Iterator[Path]:
         beside.chmod(0o777 & ~_umask())
         yield beside
         for file in beside.rglob("*"):
+            if file.is_file():
+                file.chmod(0o666 & ~_umask())
             flush(file)
         flush(beside)
         beside.rename(path)
     except BaseException:
-        remove_tree(beside)
+        shutil.rmtree(beside, ignore_errors=True)
         raise
     flush(path.parent)
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder with what is in it; one that is not there is no error."""
-    import shutil
+    """Remove a folder with what is in it: gone at once by a rename, then piece by piece."""
+    doomed = folder.with_name(f"{UNFINISHED}{folder.name}")
+    folder.rename(doomed)
+    shutil.rmtree(doomed)
 
-    shutil.rmtree(folder, ignore_errors=True)
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed writers have left in a folder."""
+    for path in folder.glob(f"{UNFINISHED}*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def flush(path: Path) -> None:
@@ -77,3 +90,20 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def check_can_create(path: Path, *, may_exist: bool = False) -> None:
+    """Find out early whether a folder can be made at `path`; leaves nothing behind.
+
+    Raises:
+        UserError: it exists already, or its place cannot be written.
+    """
+    if not may_exist and (path.exists() or path.is_symlink()):
+        raise UserError(f"{path} exists already; choose another name or remove it")
+    place = path
+    while not place.exists():
+        place = place.parent
+    try:
+        Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=place)).rmdir()
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {place}: {error.strerror}") from None

@@ -11,7 +11,7 @@ from resnetkit.nets.spec import ResNetSpec
 
 
 class ZeroPad(nn.Module):
-    """Shortcut A (He 2015, section 3.3): take every stride-th pixel, pad the new channels with 0."""
+    """Shortcut A (He 2015, section 3.3): every stride-th pixel, new channels 0."""
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
@@ -103,7 +103,10 @@ class PreActivationBlock(Block):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, ceil(H / stride), ceil(W / stride))."""
-        out = functional.relu(self.norm1(x), inplace=True) if self.order == "e" else x.relu()
+        if self.order == "e":
+            out = functional.relu(self.norm(1, x), inplace=True)
+        else:
+            out = functional.relu(x)
         if self.activates_both:
             x = out
         out = self._after(1, self.conv(1, out))

@@ -39,12 +39,9 @@ def identity_start(net: nn.Module, spec: ResNetSpec) -> None:
         raise UserError(f"no identity start: {reason}")
     for block in net.modules():
         if isinstance(block, Block):
-            last = block.convolutions
-            if spec.order == "e":
-                nn.init.zeros_(block.get_submodule(f"conv{last}").weight)
-            else:
-                nn.init.zeros_(block.get_submodule(f"norm{last}").weight)
-                nn.init.zeros_(block.get_submodule(f"norm{last}").bias)
+            kind = "conv" if spec.order == "e" else "norm"
+            for parameter in block.get_submodule(f"{kind}{block.convolutions}").parameters():
+                nn.init.zeros_(parameter)
 
 
 def why_no_identity_start(spec: ResNetSpec) -> str | None:

@@ -1,5 +1,6 @@
 """Stem, stages, head: a spec made into a torch module."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -73,10 +74,16 @@ class ResNet(nn.Module):
         return self.head(self.features(x))
 
 
+def with_layout(net: ResNet, *, channels_last: bool) -> ResNet:
+    """The network with its weights laid out for images as NHWC or as NCHW in memory."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return net.to(memory_format=layout)  # ty: ignore[no-matching-overload]
+
+
 def _stage(spec: ResNetSpec, index: int, inputs: int) -> nn.Sequential:
     """The blocks of one stage: the first takes the stride and the new width, the others keep."""
     width = spec.widths[index]
-    blocks = [make_block(spec, inputs, width, spec.strides[index], first=index == 0)]
-    for _ in range(1, spec.depths[index]):
-        blocks.append(make_block(spec, width * spec.expansion, width, 1, first=False))
-    return nn.Sequential(*blocks)
+    outputs = width * spec.expansion
+    first = make_block(spec, inputs, width, spec.strides[index], first=index == 0)
+    rest = (make_block(spec, outputs, width, 1, first=False) for _ in range(spec.depths[index] - 1))
+    return nn.Sequential(first, *rest)

@@ -1,6 +1,7 @@
 """`ResNetSpec`: one frozen dataclass that says a residual network whole."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, get_args
 
 from resnetkit.config import check_ranges, from_plain, option, to_plain
@@ -57,7 +58,7 @@ class ResNetSpec:
 
     def _shrinks(self) -> bool:
         counts = [self.stem_width, *(width * self.expansion for width in self.widths)]
-        return any(after < before for before, after in zip(counts, counts[1:], strict=False))
+        return any(after < before for before, after in pairwise(counts))
 
     @property
     def expansion(self) -> int:

@@ -48,7 +48,8 @@ def summarise(spec: ResNetSpec, height: int, width: int) -> Summary:
     parts = [_Part("stem", net.stem, 1)]
     for i, (stage, depth) in enumerate(zip(net.stages, spec.depths, strict=True), 1):
         name = f"stage {i}: {depth} block{'s' if depth > 1 else ''}"
-        parts += [_Part(name, block, max(1, k * (depth - 1))) for k, block in enumerate(stage)]
+        first, *rest = stage.children()
+        parts += [_Part(name, first, 1), *(_Part(name, block, depth - 1) for block in rest)]
     if spec.order == "e":
         parts.append(_Part("norm, ReLU", net.norm, 1))
     parts.append(_Part("head", net.head, 1))

@@ -1,0 +1,57 @@
+"""resnetkit: residual networks, built, trained, judged and put to work.
+
+import resnetkit as rk
+
+net = rk.create("resnet18", classes=10, channels=1)
+run = rk.train("photos/", model="resnet18", epochs=5)
+clf = rk.load(run.run)
+clf.predict(["photo.jpg"])
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from resnetkit.api import evaluate, find_pictures, load, predict, train
+    from resnetkit.classifier import Classifier
+    from resnetkit.errors import UserError
+    from resnetkit.nets.create import create
+    from resnetkit.nets.spec import ResNetSpec
+    from resnetkit.nets.summary import summarise
+    from resnetkit.nets.zoo import models
+    from resnetkit.training.recipe import Recipe
+    from resnetkit.training.session import Session
+    from resnetkit.weights import load_weights
+
+_HOMES = {
+    "Classifier": "classifier",
+    "Recipe": "training.recipe",
+    "ResNetSpec": "nets.spec",
+    "Session": "training.session",
+    "UserError": "errors",
+    "create": "nets.create",
+    "evaluate": "api",
+    "find_pictures": "api",
+    "load": "api",
+    "load_weights": "weights",
+    "models": "nets.zoo",
+    "predict": "api",
+    "summarise": "nets.summary",
+    "train": "api",
+}
+
+__all__ = [
+    "Classifier", "Recipe", "ResNetSpec", "Session", "UserError", "create", "evaluate",
+    "find_pictures", "load", "load_weights", "models", "predict", "summarise", "train",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Fetch a public name from its home when first used: torch is not imported before that."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'resnetkit' has no attribute {name!r}")
+    return getattr(import_module(f"resnetkit.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,247 @@
+"""What the commands do, as functions: `import resnetkit as rk`."""
+
+import glob
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resnetkit import inference
+from resnetkit.classifier import Classifier
+from resnetkit.config import to_plain
+from resnetkit.data import prepare
+from resnetkit.data.decode import BadImage
+from resnetkit.data.sources import Dataset, FileSource, Source, Subset, images_under, open_dataset
+from resnetkit.errors import UserError
+from resnetkit.files import whole_file
+from resnetkit.metrics import Result
+from resnetkit.report.curves import draw_curves
+from resnetkit.terminal import TerminalObserver
+from resnetkit.training.observer import Observer
+from resnetkit.training.recipe import Recipe, override, read_recipe
+from resnetkit.training.run_folder import read_metrics
+from resnetkit.training.session import RunResult, Session, resume_run, start_run
+
+
+def train(
+    data: str | None = None,
+    *,
+    recipe: str | Recipe = "default",
+    resume: bool = False,
+    observer: Observer | None = None,
+    **settings: Any,
+) -> RunResult:
+    """Train a network on labelled images, as `resnetkit train` does.
+
+    Args:
+        data: `fashion-mnist`, a folder with one subfolder a class, or a CSV of `path,label`.
+            Not needed to resume.
+        recipe: a name, a YAML file, or a Recipe.
+        resume: go on with the run in `out`.
+        observer: is told how it goes; by default the terminal shows it.
+        settings: any flag of the command, as of the recipe (`model="resnet18", epochs=5`) so of
+            the session (`out="runs/x", workers=4`).
+
+    Raises:
+        UserError (a ValueError): with one line that says what is wrong and what to do.
+    """
+    own = {f.name for f in fields(Session)}
+    session = Session(**{name: value for name, value in settings.items() if name in own})
+    settings = {name: value for name, value in settings.items() if name not in own}
+    observer = observer or TerminalObserver()
+    if data is not None:
+        settings["data"] = data
+    if resume:
+        result = resume_run(settings, session, observer)
+    else:
+        base = read_recipe(recipe) if isinstance(recipe, str) else recipe
+        base = override(base, settings)
+        if not base.data.data:
+            raise UserError("nothing to train on: give fashion-mnist, a folder or a CSV")
+        result = start_run(base, session, observer)
+    run = Path(result.run)
+    draw_curves(read_metrics(run / "metrics.jsonl"), run.name, run / "curves.png")
+    return result
+
+
+def load(path: str | Path) -> Classifier:
+    """The Classifier of a finished run, or in a folder of its own; raises UserError."""
+    return Classifier.load(path)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A result, the part it is of, what could not be read, and what to be wary of."""
+
+    part: str
+    result: Result
+    skipped: list[BadImage]
+    warnings: list[str]
+
+    def to_dict(self) -> dict:
+        """As plain data, for JSON."""
+        numbers = {k: v for k, v in vars(self.result).items() if k not in ("classes", "confusion")}
+        return {
+            "part": self.part,
+            **to_plain(numbers | {"interval": list(self.result.interval)}),
+            "classes": [to_plain(row) for row in self.result.classes],
+            "confusion": self.result.confusion.tolist(),
+            "skipped": [{"path": bad.path, "error": bad.reason} for bad in self.skipped],
+            "warnings": self.warnings,
+        }
+
+
+def evaluate(
+    classifier: Classifier,
+    data: str,
+    *,
+    part: str | None = None,
+    data_dir: str | None = None,
+    strict: bool = False,
+    workers: int = 2,
+    observer: Observer | None = None,
+) -> Evaluation:
+    """Judge a classifier on labelled images, matched by class name.
+
+    Args:
+        classifier: what `load` gave.
+        data: as `train` takes it.
+        part: train, val or test; by default test, else val, else the whole of a flat folder.
+        data_dir: where the files of fashion-mnist are.
+        strict: stop at an image that cannot be read.
+        workers: threads that load images.
+        observer: is told how it goes.
+
+    Raises:
+        UserError: no such part, or classes that the classifier does not know.
+    """
+    dataset = open_dataset(data, data_dir)
+    part, source, warnings = _choose_part(classifier, dataset, part)
+    source, missing = _by_class_name(classifier, dataset, source)
+    if missing:
+        warnings.append(f"no images of {len(missing)} classes: {', '.join(missing[:5])}")
+    with (observer or Observer()).counting(f"evaluating {part}", len(source)) as advance:
+        result, skipped = classifier.evaluate(
+            source, workers=workers, skip_bad=not strict, advance=advance
+        )
+    return Evaluation(part, result, skipped, warnings)
+
+
+def _choose_part(
+    classifier: Classifier, dataset: Dataset, part: str | None
+) -> tuple[str, Source, list[str]]:
+    """The part's name, its images, and what to be wary of."""
+    known, same = classifier.training, dataset.location == classifier.training.data
+    if part is None:
+        part = next((p for p in ("test", "val") if p in dataset.parts), "all")
+    if part == "all":
+        seen = ["it holds images that the network was trained on; --part val has those held out"]
+        return part, dataset.parts["train"], seen if same else []
+    if part in dataset.parts and not (part == "train" and same and known.val_fraction):
+        return part, dataset.parts[part], []
+    if part == "test" or not (same and known.val_fraction):
+        raise UserError(f"{dataset.location} has no {part} part; it has {', '.join(dataset.parts)}")
+    whole = dataset.parts["train"]
+    if prepare.fingerprint(whole) != known.fingerprint:
+        raise UserError(
+            f"the images of {dataset.location} have changed since the training: which of them were "
+            f"held out as {part} is no longer known"
+        )
+    rest, held = prepare.split(whole.labels, known.val_fraction, known.seed)
+    return part, Subset(whole, held if part == "val" else rest), []
+
+
+class _Relabelled(Subset):
+    """A source whose labels are positions in a classifier's list of classes."""
+
+    def __init__(self, source: Source, positions: np.ndarray):
+        super().__init__(source, np.arange(len(source)))
+        self.labels = positions[source.labels]
+
+
+def _by_class_name(
+    classifier: Classifier, dataset: Dataset, source: Source
+) -> tuple[Source, list[str]]:
+    """The images with the classifier's own numbers for their classes; classes without images."""
+    unknown = [name for name in dataset.classes if name not in classifier.classes]
+    if unknown:
+        raise UserError(
+            f"{dataset.location} has classes that the classifier does not know: "
+            f"{', '.join(unknown[:5])}; it knows {', '.join(classifier.classes[:10])}"
+        )
+    positions = np.array([classifier.classes.index(name) for name in dataset.classes])
+    missing = [name for name in classifier.classes if name not in dataset.classes]
+    return _Relabelled(source, positions), missing
+
+
+def predict(
+    classifier: Classifier,
+    paths: list[str],
+    *,
+    top: int = 5,
+    embeddings: str | None = None,
+    workers: int = 2,
+    observer: Observer | None = None,
+) -> list[inference.Prediction]:
+    """The likeliest classes of pictures: files, folders, patterns such as `photos/*.jpg`.
+
+    Args:
+        classifier: what `load` gave.
+        paths: at least one must lead to a file.
+        top: how many classes to name.
+        embeddings: an .npz file to write pooled features to: `features` (n, d) and `paths` (n,).
+        workers: threads that load images.
+        observer: is told how it goes.
+
+    Raises:
+        UserError: nothing is found under the paths, or the embeddings cannot be written.
+    """
+    if top < 1:
+        raise UserError(f"--top must be at least 1, not {top}")
+    files = find_pictures(paths)
+    if embeddings is not None and not Path(embeddings).parent.is_dir():
+        raise UserError(f"cannot write {embeddings}: no folder {Path(embeddings).parent}")
+    model = classifier.features if embeddings else classifier
+    with (observer or Observer()).counting("predicting", len(files)) as advance:
+        found = inference.run(
+            model, FileSource(files), classifier.transform, workers=workers, advance=advance
+        )
+    logits = found.outputs
+    if embeddings is not None:
+        logits = classifier.logits(found.outputs) if len(found.outputs) else found.outputs
+        _write_embeddings(Path(embeddings), found, files)
+    return inference.name_likeliest(found, logits, files, classifier.classes, top)
+
+
+def _write_embeddings(file: Path, found: inference.Outputs, files: list[str]) -> None:
+    names = np.array([files[i] for i in found.indices], dtype=np.str_)
+    try:
+        with whole_file(file) as beside, beside.open("wb") as out:
+            np.savez(out, features=found.outputs, paths=names)
+    except OSError as error:
+        raise UserError(f"cannot write {file}: {error.strerror}") from None
+
+
+def find_pictures(paths: list[str]) -> list[str]:
+    """Files, images in folders, and what patterns match, in the order given.
+
+    A file that is not there stays in the list, to be named with the others, unless nothing at
+    all is found; raises UserError then, and for a pattern or a folder without pictures.
+    """
+    files = []
+    for path in paths:
+        if Path(path).is_dir():
+            found = images_under(Path(path))
+            if not found:
+                raise UserError(f"no images in the folder {path}")
+        elif not Path(path).exists() and glob.has_magic(path):
+            found = sorted(glob.glob(path, recursive=True))  # noqa: PTH207
+            if not found:
+                raise UserError(f"no file matches {path}")
+        else:
+            found = [path]
+        files += found
+    if not any(Path(file).exists() for file in files):
+        raise UserError(f"no such file or folder: {files[0] if files else 'nothing was given'}")
+    return files

@@ -1,0 +1,199 @@
+"""THE artefact: a network, its preprocessing and its class names in one folder."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from resnetkit import inference
+from resnetkit.config import from_plain, to_plain
+from resnetkit.data.decode import BadImage
+from resnetkit.data.sources import FileSource, Source
+from resnetkit.data.transform import Transform
+from resnetkit.errors import UserError
+from resnetkit.files import whole_folder
+from resnetkit.metrics import Result
+from resnetkit.nets.resnet import ResNet, with_layout
+from resnetkit.nets.spec import ResNetSpec
+from resnetkit.weights import load_weights
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a classifier remembers of how it came about: it says which images it has seen."""
+
+    data: str = ""
+    fingerprint: str = ""
+    images: int = 0
+    seed: int = 0
+    val_fraction: float = 0.0
+    limit: int | None = None
+    model: str = ""
+    epochs: float = 0
+    val_images: int = 0
+    val_top1: float = 0.0
+
+
+class Classifier:
+    """Calling it on a uint8 NHWC batch gives logits.
+
+    Attributes:
+        net: the ResNet, in evaluation mode.
+        transform: the preprocessing.
+        classes: names, in the order of the logits.
+        training: how it came about.
+    """
+
+    def __init__(
+        self,
+        net: ResNet,
+        transform: Transform,
+        classes: tuple[str, ...],
+        training: Training | None = None,
+    ):
+        self.net = with_layout(net.eval(), channels_last=True)
+        self.transform, self.classes = transform, classes
+        self.training = training or Training()
+
+    @property
+    def spec(self) -> ResNetSpec:
+        """The network's spec."""
+        return self.net.spec
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.net.head.weight.device
+
+    def to(self, device: str | torch.device) -> "Classifier":
+        """Move the network to a device."""
+        self.net.to(device)
+        return self
+
+    @torch.inference_mode()
+    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+        """uint8 (N, size, size, channels) -> float32 logits (N, classes)."""
+        return self.net(self.transform.normalise(batch.to(self.device)))
+
+    @torch.inference_mode()
+    def features(self, batch: torch.Tensor) -> torch.Tensor:
+        """uint8 (N, size, size, channels) -> float32 pooled features (N, spec.features)."""
+        return self.net.features(self.transform.normalise(batch.to(self.device)))
+
+    @torch.inference_mode()
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        """The head alone: (N, spec.features) -> (N, classes)."""
+        return self.net.head(torch.from_numpy(features).to(self.device)).cpu().numpy()
+
+    def evaluate(self, source: Source, **options: Any) -> tuple[Result, list[BadImage]]:
+        """Judge on labelled images; options as `inference.evaluate` has them."""
+        return inference.evaluate(self, source, self.transform, self.classes, **options)
+
+    def predict(
+        self, paths: list[str], *, top: int = 5, workers: int = 2
+    ) -> list[inference.Prediction]:
+        """The likeliest classes of image files; one that cannot be read has an `error`."""
+        found = inference.run(self, FileSource(paths), self.transform, workers=workers)
+        return inference.name_likeliest(found, found.outputs, paths, self.classes, top)
+
+    def save(self, folder: Path) -> None:
+        """Write `model.safetensors`, `config.json` and a README.md; the folder appears whole."""
+        state = {name: t.contiguous().cpu() for name, t in self.net.state_dict().items()}
+        config = {
+            "format": FORMAT,
+            "spec": self.spec.to_dict(),
+            "transform": to_plain(self.transform),
+            "classes": list(self.classes),
+            "training": to_plain(self.training),
+        }
+        with whole_folder(folder) as beside:
+            safetensors.torch.save_file(state, beside / "model.safetensors")
+            text = json.dumps(config, indent=2, ensure_ascii=False)
+            (beside / "config.json").write_text(text + "\n", encoding="utf-8")
+            (beside / "README.md").write_text(self._card(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Classifier":
+        """Read a Classifier folder, or the one in a finished run.
+
+        Raises:
+            UserError: there is none, the run is unfinished, or a file is damaged.
+        """
+        folder = classifier_folder(Path(path))
+        config = _read_config(folder / "config.json")
+        where = str(folder / "config.json")
+        spec = ResNetSpec.from_dict(config.spec, where=f"{where}: spec")
+        transform = from_plain(Transform, config.transform, where=f"{where}: transform")
+        training = from_plain(Training, config.training, where=f"{where}: training")
+        if spec.classes != len(config.classes) or spec.channels != transform.channels:
+            raise UserError(f"{where}: spec, classes and transform do not belong together")
+        with torch.device("meta"):
+            net = ResNet(spec)
+        net = net.to_empty(device="cpu")
+        load_weights(net, folder / "model.safetensors")
+        return cls(net, transform, config.classes, training)
+
+    def _card(self) -> str:
+        """What a person who finds the folder wants to know."""
+        t, side = self.training, self.transform.size
+        parameters = sum(p.numel() for p in self.net.parameters())
+        names = ", ".join(self.classes[:20]) + (", ..." if len(self.classes) > 20 else "")
+        return f"""# {t.model or "Residual network"}, {len(self.classes)} classes
+
+A residual network of {self.spec.layers} layers and {parameters:,} parameters for images of
+{side} x {side} pixels, {"grey" if self.transform.channels == 1 else "RGB"}.
+
+It tells apart: {names}.
+
+- Trained on {t.images:,} images of `{t.data}` for {t.epochs:g} epochs, seed {t.seed}.
+- Top-1 accuracy {t.val_top1:.4f} on {t.val_images:,} validation images that it was not trained on.
+  These are the last weights, not the best of many looks at the validation part.
+
+`model.safetensors` holds the weights; `config.json` the network, the preprocessing and the class
+names. Use it with resnetkit:
+
+    resnetkit predict THIS_FOLDER picture.jpg
+    resnetkit evaluate THIS_FOLDER DATA
+"""
+
+
+@dataclass(frozen=True)
+class _Config:
+    """The layout of config.json."""
+
+    format: int
+    spec: dict
+    transform: dict
+    classes: tuple[str, ...]
+    training: dict = field(default_factory=dict)
+
+
+def classifier_folder(path: Path) -> Path:
+    """The Classifier folder that a path stands for: itself, or the one inside a finished run."""
+    for folder in (path / "classifier", path):
+        if (folder / "config.json").is_file():
+            return folder
+    if (path / "recipe.yaml").is_file():
+        raise UserError(
+            f"{path} is an unfinished run; finish it with: resnetkit train --resume --out {path}"
+        )
+    if not path.exists():
+        raise UserError(f"no such run or Classifier folder: {path}")
+    raise UserError(f"{path} is neither a run nor a Classifier folder: it has no config.json")
+
+
+def _read_config(file: Path) -> _Config:
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} is damaged: {error}") from None
+    config = from_plain(_Config, data, where=str(file))
+    if config.format != FORMAT:
+        raise UserError(f"{file} has format {config.format}; this resnetkit reads {FORMAT}")
+    return config

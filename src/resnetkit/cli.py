@@ -1,0 +1,147 @@
+"""One command per verb: parse, call, print. torch is imported only once there is work to do."""
+
+import argparse
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from resnetkit.errors import UserError
+from resnetkit.flags import make_parser
+from resnetkit.training.recipe import flat_fields
+
+SIGNAL_EXIT = 128
+"""A command that a signal ended exits with this plus the signal's number, as shells do."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 2 for what the person can mend, in one line."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    runs = {"train": train, "evaluate": evaluate, "predict": predict, "models": models}
+    try:
+        options = make_parser(runs).parse_args(arguments)
+        return options.run(options)
+    except UserError as error:
+        say(f"resnetkit: {error}")
+        return 2
+    except KeyboardInterrupt:
+        say("resnetkit: interrupted")
+        return SIGNAL_EXIT + 2
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+
+
+def train(options: argparse.Namespace) -> int:
+    """`resnetkit train DATA`."""
+    from resnetkit import api
+
+    given = vars(options)
+    settings = {name: given[name] for name in flat_fields() if name in given and name != "data"}
+    session = ("out", "workers", "threads", "device", "data_dir", "strict", "checkpoint_seconds")
+    settings |= {name: given[name] for name in session}
+    if options.resume and options.recipe is not None:
+        raise UserError("--resume takes the recipe of the run; leave --recipe out")
+    recipe = options.recipe or "default"
+    result = api.train(options.data, recipe=recipe, resume=options.resume, **settings)
+    run = result.run
+    if options.json:
+        keys = ("run", "steps", "epochs", "seconds", "val_top1", "resumed_at")
+        print(json.dumps({key: getattr(result, key) for key in keys}))
+    if result.interrupted is not None:
+        say(f"stopped at step {result.steps:,} and saved; go on with:")
+        say(f"  resnetkit train --resume --out {run}")
+        return SIGNAL_EXIT + result.interrupted
+    accuracy = f"validation accuracy {result.val_top1:.2%}"
+    if result.already_finished:
+        say(f"{run} is finished already: {result.epochs:g} epochs, {accuracy}")
+        return 0
+    data = options.data or "DATA"
+    say(f"\nfinished: {result.steps:,} steps, {result.seconds:,.0f} s of training; {accuracy}")
+    say(f"  curves      {run}/curves.png")
+    say(f"  classifier  {run}/classifier")
+    say("next:")
+    say(f"  resnetkit evaluate {run} {data} --plot {run}/confusion.png")
+    say(f"  resnetkit predict {run} PICTURE_OR_FOLDER")
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """`resnetkit evaluate RUN DATA`."""
+    from resnetkit import api, tables
+    from resnetkit.report.confusion import draw_confusion
+    from resnetkit.terminal import TerminalObserver
+
+    classifier, workers = _load(options)
+    found = api.evaluate(
+        classifier,
+        options.data,
+        part=options.part,
+        data_dir=options.data_dir,
+        strict=options.strict,
+        workers=workers,
+        observer=TerminalObserver(),
+    )
+    for bad in found.skipped:
+        say(f"left out: {bad}")
+    for warning in found.warnings:
+        say(f"warning: {warning}")
+    if options.plot:
+        draw_confusion(found.result, f"{options.model}, {found.part}", Path(options.plot))
+    print(json.dumps(found.to_dict()) if options.json else tables.evaluation(found))
+    return 0
+
+
+def predict(options: argparse.Namespace) -> int:
+    """`resnetkit predict RUN PICTURE...`."""
+    from resnetkit import api, tables
+    from resnetkit.terminal import TerminalObserver
+
+    classifier, workers = _load(options)
+    found = api.predict(
+        classifier,
+        options.paths,
+        top=options.top,
+        embeddings=options.embeddings,
+        workers=workers,
+        observer=TerminalObserver(),
+    )
+    if options.json:
+        print(json.dumps([prediction.to_dict() for prediction in found], ensure_ascii=False))
+    elif any(not prediction.error for prediction in found):
+        print(tables.predictions(found))
+    failed = [prediction for prediction in found if prediction.error]
+    for prediction in failed:
+        say(f"{prediction.path}: {prediction.error}")
+    return 1 if failed else 0
+
+
+def models(options: argparse.Namespace) -> int:
+    """`resnetkit models [PATTERN]`."""
+    from resnetkit import tables
+
+    if options.image_size is not None and options.image_size < 1:
+        raise UserError(f"--image-size must be at least 1, not {options.image_size}")
+    found = tables.costs(options.pattern, options.image_size, options.channels, options.classes)
+    if options.json:
+        print(json.dumps(tables.costs_json(found)))
+    elif options.image_size is None:
+        print(tables.zoo(found))
+    else:
+        print("\n".join(tables.stages(name, size, summary) for name, size, summary in found))
+    return 0
+
+
+def say(text: str) -> None:
+    """A line for people: on stderr, so that stdout holds results alone."""
+    print(text, file=sys.stderr)
+
+
+def _load(options: argparse.Namespace):
+    """The classifier on the device that the flags ask for, and the number of workers."""
+    from resnetkit import api
+    from resnetkit.machine import ready_machine
+
+    device, workers = ready_machine(options.device, options.threads, options.workers)
+    return api.load(options.model).to(device), workers

@@ -1,0 +1,25 @@
+"""What may happen to training pictures: settings alone, part of a recipe."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from resnetkit.config import check_ranges, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """Random changes of training pictures, in the order of the fields."""
+
+    crop: Literal["none", "shift", "resized"] | None = option(
+        None, "shift: move by up to --shift pixels; resized: a random box; by default by image size"
+    )
+    shift: int = option(2, "with crop shift: the most pixels to each side", least=0)
+    least_area: float = option(
+        0.35, "with crop resized: least part of the picture's area", least=0.01, most=1
+    )
+    flip: bool = option(True, "mirror half of the pictures")
+    erase: float = option(0.0, "chance that a random box is made grey", least=0, most=1)
+
+    def __post_init__(self):
+        """Check the ranges."""
+        check_ranges(self)

@@ -1,0 +1,131 @@
+"""Bytes -> image, safely: a size limit before decoding, and damage is named, never guessed over."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import simplejpeg
+from PIL import Image, ImageOps
+
+from resnetkit.errors import UserError
+
+MOST_PIXELS = 100_000_000
+"""Images whose header announces more pixels are refused before any of them is decoded."""
+
+_ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
+
+
+_DAMAGE = (
+    OSError, ValueError, SyntaxError, EOFError, MemoryError, TypeError, KeyError, IndexError,
+    ZeroDivisionError, OverflowError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
+"""What decoders raise at damaged bytes."""
+
+
+class BadImage(UserError):
+    """An image that cannot be read: where it is, and why."""
+
+    def __init__(self, path: str, reason: str):
+        super().__init__(f"{path}: {reason}")
+        self.path, self.reason = path, reason
+
+
+def decode(data: bytes, path: str, channels: int | None = None) -> np.ndarray:
+    """Decode an image file.
+
+    EXIF rotation is applied; transparent pixels are laid on white; 16-bit grey is divided by
+    257; of an animation the first frame is taken. A JPEG that is damaged in the middle is
+    refused, where Pillow would return a picture without a word.
+
+    Args:
+        data: the file's bytes, in any format that Pillow reads.
+        path: the name for error messages.
+        channels: 1 for grey (ITU-R 601 luma), 3 for RGB; None keeps what the file has.
+
+    Returns:
+        uint8, shape (height, width, 1 or 3).
+
+    Raises:
+        BadImage: not an image, damaged, or larger than MOST_PIXELS.
+    """
+    if not data:
+        raise BadImage(path, "the file is empty")
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            _check_size(image, path)
+            if image.format == "JPEG" and image.mode in ("L", "RGB", "CMYK"):
+                pixels = _decode_jpeg(data, image)
+            else:
+                pixels = ImageOps.exif_transpose(_simple_mode(image, path))
+    except BadImage:
+        raise
+    except _DAMAGE as error:
+        raise BadImage(path, _reason(error)) from None
+    return _with_channels(pixels, channels)
+
+
+def _check_size(image: Image.Image, path: str) -> None:
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        megapixels = width * height / 1e6
+        limit = MOST_PIXELS / 1e6
+        raise BadImage(path, f"{width} x {height} is {megapixels:.0f} megapixels, over {limit:.0f}")
+
+
+def _decode_jpeg(data: bytes, image: Image.Image) -> Image.Image:
+    """libjpeg-turbo by simplejpeg: quicker than Pillow, and strict about damage."""
+    colours = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}[image.mode]
+    pixels = simplejpeg.decode_jpeg(data, colorspace=colours, strict=True)
+    if image.mode == "CMYK":
+        return ImageOps.exif_transpose(image.convert("RGB"))
+    decoded = Image.fromarray(pixels[:, :, 0] if image.mode == "L" else pixels)
+    turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    return decoded.transpose(turn) if turn is not None else decoded
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def _simple_mode(image: Image.Image, path: str) -> Image.Image:
+    """The first frame as L or RGB, its EXIF data kept for the rotation."""
+    image.load()
+    exif = image.getexif()
+    if image.mode.startswith("I;16"):
+        wide = np.asarray(image).astype(np.uint32)
+        plain = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        raise BadImage(
+            path, f"pixels of mode {image.mode} have no known range; save as 8 or 16 bit"
+        )
+    elif image.has_transparency_data:
+        seen = image.convert("RGBA")
+        white = Image.new("RGBA", seen.size, "white")
+        plain = Image.alpha_composite(white, seen)
+        plain = plain.convert("L" if image.mode in ("L", "LA", "La") else "RGB")
+    else:
+        plain = image.convert("L" if image.mode in ("1", "L") else "RGB")
+    plain.getexif().update(exif)
+    return plain
+
+
+def _with_channels(image: Image.Image, channels: int | None) -> np.ndarray:
+    if channels is not None:
+        image = image.convert("L" if channels == 1 else "RGB")
+    pixels = np.asarray(image)
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    if "cannot identify image file" in text:
+        return "not an image that can be read"
+    return text

@@ -1,0 +1,126 @@
+"""Sources become batches, in an order and with draws that do not depend on who loads them."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from resnetkit.data.augment import augment, epoch_order, picture_draws
+from resnetkit.data.augmentation import Augmentation
+from resnetkit.data.decode import BadImage
+from resnetkit.data.sources import Source
+from resnetkit.data.transform import Transform
+
+AHEAD = 2
+"""Batches that every worker may be ahead of the one that uses them."""
+
+
+class Batch(NamedTuple):
+    """Indices into the source (n,), uint8 images (n, size, size, channels), labels (n,)."""
+
+    indices: torch.Tensor
+    images: torch.Tensor
+    labels: torch.Tensor
+
+
+class Loader:
+    """Batches of a source.
+
+    Decoding, resizing and augmenting run in worker threads, a batch a task: the libraries that
+    do the work release the interpreter's lock, so threads are as quick as processes and start at
+    once. With 0 workers batches are made when they are asked for.
+
+    Args:
+        source: the labelled images.
+        transform: the preprocessing; images come out as its size and channels say.
+        batch_size: images in a batch; the last one of an epoch may have fewer. A last batch of a
+            single image joins the one before it: batch norm has no statistics of one.
+        augmentation: draws for training; None for evaluation, in the source's own order.
+        seed: of the order and of the draws.
+        workers: threads.
+        skip_bad: leave out images that cannot be read and list them in `skipped`; otherwise the
+            first one raises BadImage.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        transform: Transform,
+        batch_size: int,
+        *,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+        workers: int = 0,
+        skip_bad: bool = False,
+    ):
+        self.source, self.transform, self.augmentation = source, transform, augmentation
+        self.seed, self.workers, self.skip_bad = seed, workers, skip_bad
+        self.skipped: list[BadImage] = []
+        self.bounds = _bounds(len(source), batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return len(self.bounds) - 1
+
+    def epoch(self, epoch: int = 0, first: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, from the one numbered `first` on."""
+        if not self.workers:
+            for step in range(first, self.steps):
+                yield self.batch(epoch, step)
+            return
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="loader") as pool:
+            waiting = deque()
+            try:
+                for step in range(first, self.steps):
+                    waiting.append(pool.submit(self.batch, epoch, step))
+                    if len(waiting) > self.workers * AHEAD:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def batch(self, epoch: int, step: int) -> Batch:
+        """Batch number `step` of an epoch: a pure function of the two and of the loader's seed."""
+        start, end = self.bounds[step], self.bounds[step + 1]
+        if self.augmentation is None:
+            chosen, draws = np.arange(start, end), None
+        else:
+            chosen = _order(self.seed, epoch, len(self.source))[start:end]
+            draws = picture_draws(self.seed, epoch, start, end - start)
+        size, channels = self.transform.size, self.transform.channels
+        images = np.empty((end - start, size, size, channels), np.uint8)
+        kept = np.ones(end - start, bool)
+        for row, index in enumerate(chosen):
+            try:
+                image = self.source.image(index, channels)
+            except BadImage as bad:
+                if not self.skip_bad:
+                    raise
+                self.skipped.append(bad)
+                kept[row] = False
+                continue
+            if self.augmentation is None or draws is None:
+                images[row] = self.transform.image(image)
+            else:
+                images[row] = augment(image, self.transform, self.augmentation, draws[row])
+        chosen, images = chosen[kept], images if kept.all() else images[kept]
+        labels = self.source.labels[chosen]
+        return Batch(torch.from_numpy(chosen), torch.from_numpy(images), torch.from_numpy(labels))
+
+
+_order = lru_cache(maxsize=4)(epoch_order)
+
+
+def _bounds(images: int, batch_size: int) -> list[int]:
+    """Where each batch begins, and the end of the last."""
+    bounds = [*range(0, images, batch_size), images]
+    if len(bounds) > 2 and bounds[-1] - bounds[-2] == 1:
+        del bounds[-2]
+    return bounds

@@ -1,0 +1,129 @@
+"""Before training starts: which images can be read, what they are like, which are held out."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from resnetkit.data.decode import BadImage
+from resnetkit.data.sources import ArraySource, Source, Subset
+
+_SPLIT, _LIMIT = 2, 3  # which stream of random numbers of a seed
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What looking through all images of a source has found.
+
+    Attributes:
+        readable: indices of the images that can be decoded.
+        bad: those that cannot, in the source's order.
+        sizes: the different (height, width) among the readable ones.
+        grey: whether every readable one is grey.
+    """
+
+    readable: np.ndarray
+    bad: list[BadImage]
+    sizes: frozenset[tuple[int, int]]
+    grey: bool
+
+
+def scan(source: Source, workers: int, advance: Callable[[], None] = lambda: None) -> Scan:
+    """Decode every image once, in threads; `advance` is called after each."""
+    if isinstance(source, ArraySource):
+        shape = source.images.shape
+        return Scan(np.arange(len(source)), [], frozenset({shape[1:3]}), shape[3] == 1)
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        found = []
+        for look in pool.map(lambda i: _look(source, i), range(len(source))):
+            found.append(look)
+            advance()
+    shapes = {look for look in found if isinstance(look, tuple)}
+    return Scan(
+        np.array([i for i, look in enumerate(found) if isinstance(look, tuple)], np.int64),
+        [look for look in found if isinstance(look, BadImage)],
+        frozenset((shape[0], shape[1]) for shape in shapes),
+        all(shape[2] == 1 for shape in shapes),
+    )
+
+
+def _look(source: Source, index: int) -> tuple[int, ...] | BadImage:
+    try:
+        return source.image(index).shape
+    except BadImage as bad:
+        return bad
+
+
+def split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two sorted lists of indices: the rest, and a stratified `fraction` held out by seed.
+
+    Of every class at least one image is held out, and at least one is kept, where it has two.
+    """
+    held = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = min(max(1, round(len(members) * fraction)), len(members) - 1)
+        held.append(_shuffled(members, seed, _SPLIT, int(label))[:count])
+    out = np.sort(np.concatenate(held)) if held else np.empty(0, np.int64)
+    return np.setdiff1d(np.arange(len(labels)), out), out
+
+
+def limit(labels: np.ndarray, images: int, seed: int) -> np.ndarray:
+    """Sorted indices of a stratified `images` of them: every class by its share, at least one."""
+    classes, counts = np.unique(labels, return_counts=True)
+    shares = counts * min(1.0, images / len(labels))
+    wanted = np.maximum(1, np.floor(shares)).astype(int)
+    for place in np.argsort(wanted - shares, kind="stable")[: max(0, images - wanted.sum())]:
+        wanted[place] = min(wanted[place] + 1, counts[place])
+    chosen = [
+        _shuffled(np.flatnonzero(labels == label), seed, _LIMIT, int(label))[:count]
+        for label, count in zip(classes, wanted, strict=True)
+    ]
+    return np.sort(np.concatenate(chosen))
+
+
+def _shuffled(members: np.ndarray, seed: int, stream: int, label: int) -> np.ndarray:
+    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, stream, label])))
+    return generator.permutation(members)
+
+
+def mean_and_deviation(source: Source, channels: int, most: int = 5000):
+    """Mean and deviation a channel, pixels in 0..1, of up to `most` evenly spaced images.
+
+    Returns:
+        Two tuples of `channels` numbers, rounded to 4 digits.
+    """
+    sums, squares, pixels = np.zeros(channels), np.zeros(channels), 0
+    for index in np.linspace(0, len(source) - 1, min(most, len(source))).astype(int):
+        image = source.image(index, channels).reshape(-1, channels) / 255
+        sums += image.sum(axis=0)
+        squares += (image**2).sum(axis=0)
+        pixels += len(image)
+    mean = sums / pixels
+    deviation = np.sqrt(np.maximum(squares / pixels - mean**2, 1e-4))
+    return tuple(mean.round(4).tolist()), tuple(deviation.round(4).tolist())
+
+
+def fingerprint(source: Source) -> str:
+    """A digest of what the images are: names and labels, and each file's size and time."""
+    digest = hashlib.sha256(source.labels.tobytes())
+    base = source
+    while isinstance(base, Subset):
+        digest.update(base.chosen.tobytes())
+        base = base.source
+    if isinstance(base, ArraySource):
+        digest.update(base.images.tobytes())
+        return digest.hexdigest()
+    for index in range(len(source)):
+        name = source.name(index)
+        digest.update(os.fsencode(name))
+        try:
+            status = Path(name).stat()
+            digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+        except OSError:
+            digest.update(b"missing")
+    return digest.hexdigest()

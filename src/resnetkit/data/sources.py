@@ -1,0 +1,267 @@
+"""Where labelled images come from: index -> image and label. Files, CSV lists, arrays."""
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from resnetkit.data.decode import BadImage, decode
+from resnetkit.data.fashion_mnist import CLASSES, find_fashion_mnist, read_idx
+from resnetkit.errors import UserError, nearest
+
+IMAGE_ENDINGS = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp",
+    ".ppm", ".pgm", ".pbm", ".pnm",
+})  # fmt: skip
+PARTS = ("train", "val", "test")
+_FOLDER_NAMES = {"train": ["train", "training"], "val": ["val", "valid", "validation"],
+                 "test": ["test"]}  # fmt: skip
+
+
+class Source(Protocol):
+    """Labelled images by index. Labels are positions in the data set's list of classes."""
+
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        """The number of images."""
+        ...
+
+    def name(self, index: int) -> str:
+        """Where an image is, for people: a path, or a place in a file."""
+        ...
+
+    def image(self, index: int, channels: int | None = None) -> np.ndarray:
+        """An image: uint8, (height, width, channels); raises BadImage."""
+        ...
+
+
+class ArraySource:
+    """Images in memory, all of one size: uint8, (images, height, width, channels)."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, name: str):
+        self.images, self.labels, self._name = images, labels.astype(np.int64), name
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.images)
+
+    def name(self, index: int) -> str:
+        """The array's name and the place in it."""
+        return f"{self._name}[{index}]"
+
+    def image(self, index: int, channels: int | None = None) -> np.ndarray:
+        """The image, grey repeated or RGB mixed (ITU-R 601) where other channels are asked for."""
+        image = self.images[index]
+        if channels is None or channels == image.shape[2]:
+            return image
+        if image.shape[2] == 1:
+            return np.repeat(image, channels, axis=2)
+        luma = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+        return luma.round().astype(np.uint8)[:, :, None]
+
+
+class FileSource:
+    """Image files, read and decoded when asked for."""
+
+    def __init__(self, paths: Sequence[str | Path], labels: np.ndarray | None = None):
+        self.paths = [str(path) for path in paths]
+        self.labels = np.full(len(paths), -1) if labels is None else labels.astype(np.int64)
+
+    def __len__(self) -> int:
+        """The number of files."""
+        return len(self.paths)
+
+    def name(self, index: int) -> str:
+        """The file's path."""
+        return self.paths[index]
+
+    def image(self, index: int, channels: int | None = None) -> np.ndarray:
+        """The file decoded; raises BadImage."""
+        path = self.paths[index]
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise BadImage(path, error.strerror or "cannot be read") from None
+        return decode(data, path, channels)
+
+
+class Subset:
+    """Some images of another source, in the order given."""
+
+    def __init__(self, source: Source, chosen: np.ndarray):
+        self.source, self.chosen = source, chosen
+        self.labels = source.labels[chosen]
+
+    def __len__(self) -> int:
+        """The number of images chosen."""
+        return len(self.chosen)
+
+    def name(self, index: int) -> str:
+        """The name that the other source has for it."""
+        return self.source.name(self.chosen[index])
+
+    def image(self, index: int, channels: int | None = None) -> np.ndarray:
+        """The image from the other source; raises BadImage."""
+        return self.source.image(self.chosen[index], channels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Named classes and up to three parts of images.
+
+    Attributes:
+        name: short, for file names.
+        location: what was opened, so that it is known again: a path, or a data set's name.
+        classes: names in sorted order (a fixed data set: in its own order).
+        parts: `train`, `val`, `test`; a flat folder or a CSV without parts is all `train`.
+        flat: whether the data bring no parts of their own.
+    """
+
+    name: str
+    location: str
+    classes: tuple[str, ...]
+    parts: dict[str, Source]
+    flat: bool
+
+
+def open_dataset(data: str, data_dir: str | None = None) -> Dataset:
+    """Open `fashion-mnist`, a folder with a subfolder a class, or a CSV `path,label[,part]`.
+
+    Args:
+        data: the word or the path.
+        data_dir: where the files of `fashion-mnist` are; by default it is looked for.
+
+    Raises:
+        UserError: there is no such thing, or it holds no classes or no images.
+    """
+    path = Path(data)
+    if data == "fashion-mnist":
+        return _fashion_mnist(find_fashion_mnist(data_dir))
+    if not path.exists():
+        hint = "give fashion-mnist, a folder with one subfolder a class, or a CSV of path,label"
+        if "/" not in data and nearest(data, ["fashion-mnist"]).startswith("did"):
+            hint = "did you mean fashion-mnist?"
+        raise UserError(f"no such file or folder: {data}; {hint}")
+    if path.is_dir():
+        return _folder(path)
+    if path.suffix.lower() not in (".csv", ".txt", ".tsv"):
+        raise UserError(f"{data} is neither a folder nor a CSV of path,label")
+    return _csv(path)
+
+
+def _fashion_mnist(folder: Path) -> Dataset:
+    """Fashion-MNIST (Xiao 2017, arXiv 1708.07747): 60,000 + 10,000 grey images of 28 x 28."""
+    parts: dict[str, Source] = {}
+    for part, stem in (("train", "train"), ("test", "t10k")):
+        images = read_idx(folder / f"{stem}-images-idx3-ubyte.gz", dimensions=3)
+        labels = read_idx(folder / f"{stem}-labels-idx1-ubyte.gz", dimensions=1)
+        if len(images) != len(labels) or labels.max(initial=0) >= len(CLASSES):
+            raise UserError(f"{folder}: images and labels of {stem} do not belong together")
+        parts[part] = ArraySource(images[..., None], labels, f"fashion-mnist/{part}")
+    return Dataset("fashion-mnist", "fashion-mnist", CLASSES, parts, flat=False)
+
+
+def _folder(root: Path) -> Dataset:
+    """A folder with a subfolder a class, or with `train/`, `val/`, `test/` of such."""
+    found = {
+        part: root / name
+        for part, names in _FOLDER_NAMES.items()
+        for name in names
+        if (root / name).is_dir()
+    }
+    flat = "train" not in found and not set(_class_folders(root)) <= {
+        p.name for p in found.values()
+    }
+    folders = {"train": root} if flat or not found else found
+    classes = {part: _class_folders(folder) for part, folder in folders.items()}
+    names = _agreed_classes(root, {part: set(names) for part, names in classes.items()})
+    parts: dict[str, Source] = {}
+    for part, folder in folders.items():
+        paths, labels = [], []
+        for label, name in enumerate(names):
+            here = images_under(folder / name)
+            paths += here
+            labels += [label] * len(here)
+        parts[part] = FileSource(paths, np.array(labels, np.int64))
+    if not any(len(part) for part in parts.values()):
+        raise UserError(f"{root}: no images in its subfolders ({', '.join(names[:5])})")
+    return Dataset(root.resolve().name, str(root.resolve()), names, parts, flat=not found or flat)
+
+
+def _class_folders(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _agreed_classes(where: Path, parts: dict[str, set[str]]) -> tuple[str, ...]:
+    """The class names that all parts have; a part with others is an error that names them."""
+    first = next(iter(parts))
+    for part, names in parts.items():
+        if names != parts[first]:
+            raise UserError(
+                f"{where}: the classes of {part} and {first} differ: only in {part}: "
+                f"{sorted(names - parts[first])}, only in {first}: {sorted(parts[first] - names)}"
+            )
+    if not parts[first]:
+        raise UserError(f"{where}: no subfolders; one subfolder a class is expected")
+    return tuple(sorted(parts[first]))
+
+
+def images_under(folder: Path) -> list[str]:
+    """Paths of the image files in a folder and below, sorted; hidden ones are passed over."""
+    found, seen = [], set()
+    for here, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(here)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [
+            str(Path(here, name))
+            for name in sorted(files)
+            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_ENDINGS
+        ]
+    return found
+
+
+def _csv(file: Path) -> Dataset:
+    """A table of `path,label` with an optional `part`; paths are relative to the file."""
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as text:
+            reader = csv.DictReader(text)
+            columns = reader.fieldnames or []
+            for wanted in ("path", "label"):
+                if wanted not in columns:
+                    raise UserError(f"{file}: no column {wanted!r}; it has {', '.join(columns)}")
+            rows = [(reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{file}: not a CSV in UTF-8: {error}") from None
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}") from None
+    table: dict[str, list[tuple[str, str]]] = {}
+    for line, row in rows:
+        part = (row.get("part") or "train").strip()
+        if part not in PARTS:
+            raise UserError(f"{file}, line {line}: part {part!r} is not one of {', '.join(PARTS)}")
+        if not row["path"] or not row["label"]:
+            raise UserError(f"{file}, line {line}: the path or the label is empty")
+        table.setdefault(part, []).append((row["path"], row["label"].strip()))
+    if not table:
+        raise UserError(f"{file}: no rows under its header")
+    names = _agreed_classes(file, {part: {label for _, label in r} for part, r in table.items()})
+    number = {name: i for i, name in enumerate(names)}
+    parts: dict[str, Source] = {
+        part: FileSource(
+            [file.parent / path for path, _ in rows],
+            np.array([number[label] for _, label in rows], np.int64),
+        )
+        for part, rows in table.items()
+    }
+    if not any((file.parent / path).exists() for rows in table.values() for path, _ in rows):
+        raise UserError(f"{file}: none of its files exists; paths are relative to {file.parent}")
+    return Dataset(file.stem, str(file.resolve()), names, parts, flat="part" not in columns)

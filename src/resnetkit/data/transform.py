@@ -1,0 +1,59 @@
+"""The one preprocessing: data that is saved with the network and used wherever it runs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+
+from resnetkit.config import check_ranges, option
+from resnetkit.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transform:
+    """Resize the shorter side, crop the centre, normalise.
+
+    The geometry works on one uint8 image at a time; normalising, on a whole batch on the device.
+    """
+
+    size: int = option(224, "side of the square that the network sees, in pixels", least=1)
+    crop: float = option(
+        1.0, "part of the shorter side that the centre crop keeps", least=0.01, most=1
+    )
+    channels: int = option(3, "1 for grey, 3 for RGB", least=1)
+    mean: tuple[float, ...] = option((0.485, 0.456, 0.406), "a channel's mean, pixels in 0..1")
+    std: tuple[float, ...] = option((0.229, 0.224, 0.225), "a channel's deviation", least=1e-6)
+
+    def __post_init__(self):
+        """Check that the values belong together."""
+        check_ranges(self)
+        if self.channels not in (1, 3):
+            raise UserError(f"channels must be 1 or 3, not {self.channels}")
+        if not len(self.mean) == len(self.std) == self.channels:
+            raise UserError(f"mean and std must have {self.channels} numbers, a number a channel")
+
+    def image(self, image: np.ndarray) -> np.ndarray:
+        """uint8 (height, width, channels) -> uint8 (size, size, channels): the picture's centre."""
+        height, width = image.shape[:2]
+        side = min(height, width) * self.crop
+        left, top = (width - side) / 2, (height - side) / 2
+        return resize(image, (left, top, left + side, top + side), self.size)
+
+    def normalise(self, batch: torch.Tensor) -> torch.Tensor:
+        """uint8 (N, size, size, channels) -> float32 (N, channels, size, size), channels last."""
+        mean = torch.tensor(self.mean, device=batch.device) * 255
+        scale = 1 / (torch.tensor(self.std, device=batch.device) * 255)
+        # NHWC bytes seen as NCHW are channels-last already: nothing is copied around.
+        return ((batch.float() - mean) * scale).permute(0, 3, 1, 2)
+
+
+def resize(image: np.ndarray, box: tuple[float, float, float, float], size: int) -> np.ndarray:
+    """Resize a box (left, top, right, bottom) to a square: uint8, bilinear, antialiased."""
+    height, width = image.shape[:2]
+    if box == (0, 0, width, height) and height == width == size:
+        return image
+    grey = image.shape[2] == 1
+    pillow = Image.fromarray(image[:, :, 0] if grey else image)
+    pixels = np.asarray(pillow.resize((size, size), Image.Resampling.BILINEAR, box=box))
+    return pixels[:, :, None] if grey else pixels

@@ -1,0 +1,197 @@
+"""The command line's flags. A mistake is answered by one line with the nearest names."""
+
+import argparse
+import difflib
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from resnetkit.config import parse
+from resnetkit.errors import UserError
+from resnetkit.training.recipe import Recipe, flat_fields, named_recipes
+
+Run = Callable[[argparse.Namespace], int]
+
+_DATA = (
+    "fashion-mnist, a folder with one subfolder a class (or train/, val/, test/ of such), or a "
+    "CSV of path,label[,part]"
+)
+_RUN = "a run folder such as runs/x, or a Classifier folder"
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that raises UserError where it would print the usage and exit."""
+
+    def __init__(self, **options: Any):
+        super().__init__(allow_abbrev=False, **options)
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Refuse what is unknown here, where the flags of the command are at hand."""
+        found, extra = super().parse_known_args(args, namespace)
+        if extra:
+            raise UserError(self._unknown(extra[0].split("=")[0]))
+        return found, extra
+
+    def error(self, message: str) -> NoReturn:
+        """One line instead of the usage."""
+        raise UserError(f"{message}; see {self.prog} --help")
+
+    def _unknown(self, word: str) -> str:
+        if not word.startswith("-"):
+            return f"one argument too many: {word}; see {self.prog} --help"
+        known = [flag for action in self._actions for flag in action.option_strings]
+        near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"see {self.prog} --help"
+        return f"unknown flag {word}; {hint}"
+
+
+def make_parser(runs: Mapping[str, Run]) -> Parser:
+    """The parser of all commands.
+
+    Args:
+        runs: what each command does; `options.run` is the chosen one's.
+    """
+    parser = Parser(
+        prog="resnetkit",
+        description="Residual networks: build, train, judge, use.",
+        epilog="Each command has its own --help.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
+    for name, (summary, add_flags) in _COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=_sentence(summary))
+        command.set_defaults(run=runs[name])
+        add_flags(command)
+    parser.set_defaults(run=lambda _: parser.print_help() or 0)
+    return parser
+
+
+def _train(parser: Parser) -> None:
+    add = parser.add_argument
+    add("data", nargs="?", metavar="DATA", help=_DATA)
+    add("--out", metavar="FOLDER", help="run folder; default: runs/<data>-<model>-<n>")
+    add("--resume", action="store_true", help="go on with the run in --out, in the same bits")
+    recipes = "; ".join(f"{name}: {purpose}" for name, purpose in named_recipes().items())
+    help_recipe = f"a YAML file of your own, or {recipes}; flags override it"
+    add("--recipe", metavar="NAME|FILE", help=help_recipe.replace("%", "%%"))
+    _seconds = _converter(float, "seconds")
+    help_seconds = "save at least so often; default: 60"
+    add("--checkpoint-seconds", type=_seconds, default=60.0, metavar="S", help=help_seconds)
+    _images_and_output(parser)
+    _machine(parser)
+    _recipe(parser)
+
+
+def _evaluate(parser: Parser) -> None:
+    add = parser.add_argument
+    add("model", metavar="RUN", help=_RUN)
+    add("data", metavar="DATA", help=_DATA)
+    help_part = "default: test, else val, else a flat folder whole"
+    add("--part", choices=("train", "val", "test"), help=help_part)
+    add("--plot", metavar="PNG", help="draw the confusion matrix")
+    _images_and_output(parser)
+    _machine(parser)
+
+
+def _predict(parser: Parser) -> None:
+    add, number = parser.add_argument, _converter(int, "number")
+    add("model", metavar="RUN", help=_RUN)
+    help_paths = "files, folders, or patterns such as 'photos/*.jpg'"
+    add("paths", nargs="+", metavar="PICTURE", help=help_paths)
+    add("--top", type=number, default=3, metavar="N", help="classes to name; default: 3")
+    help_embeddings = "write pooled features to a file: arrays features and paths"
+    add("--embeddings", metavar="NPZ", help=help_embeddings)
+    _json(parser)
+    _machine(parser)
+
+
+def _models(parser: Parser) -> None:
+    add, number = parser.add_argument, _converter(int, "number")
+    help_pattern = "such as 'resnet*'; default: all"
+    add("pattern", nargs="?", default="*", metavar="PATTERN", help=help_pattern)
+    help_size = "show the shapes stage by stage, for an image of N x N pixels"
+    add("--image-size", type=number, metavar="N", help=help_size)
+    add("--channels", type=number, metavar="N", help="of the images; default: 3")
+    help_classes = "default: 1000, or 10 for networks for small images"
+    add("--classes", type=number, metavar="N", help=help_classes)
+    _json(parser)
+
+
+_COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
+    "train": ("train a network on labelled images", _train),
+    "evaluate": ("judge a trained network on labelled images, each counted once", _evaluate),
+    "predict": ("name what is on pictures; exit code 1 if any cannot be read", _predict),
+    "models": ("list networks and what they cost, or show one stage by stage", _models),
+}
+
+
+def _sentence(summary: str) -> str:
+    return f"{summary[0].upper()}{summary[1:]}."
+
+
+def _json(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+
+
+def _images_and_output(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--strict", action="store_true", help="stop at an image that cannot be read")
+    add("--data-dir", metavar="FOLDER", help="where the files of fashion-mnist are")
+    _json(parser)
+
+
+def _machine(parser: Parser) -> None:
+    add, number = parser.add_argument_group("machine").add_argument, _converter(int, "number")
+    cores = "default: the cores"
+    add("--workers", type=number, metavar="N", help=f"threads that load images; {cores}")
+    add("--threads", type=number, metavar="N", help=f"threads that torch computes with; {cores}")
+    devices = ("auto", "cpu", "cuda", "mps")
+    add("--device", choices=devices, default="auto", help="default: the best there is")
+
+
+def _recipe(parser: Parser) -> None:
+    """A flag for every setting of the recipe; only those that are given override it."""
+    default, groups = Recipe(), {}
+    for name, (part, annotation, field) in flat_fields().items():
+        if name == "data":
+            continue
+        if part not in groups:
+            groups[part] = parser.add_argument_group(f"recipe: {part}" if part else "recipe")
+        value = getattr(getattr(default, part) if part else default, name)
+        shown = "" if value is None else f"; default: {_shown(value)}"
+        options: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+        if annotation is not bool:
+            options = {"type": _converter(annotation, name), "metavar": _metavar(annotation)}
+        groups[part].add_argument(
+            f"--{name.replace('_', '-')}",
+            default=argparse.SUPPRESS,
+            help=(field.metadata["help"] + shown).replace("%", "%%"),
+            **options,
+        )
+
+
+def _converter(annotation: Any, name: str) -> Callable[[str], Any]:
+    """Reads a flag's value; what is wrong with it is said in one line."""
+
+    def convert(text: str) -> Any:
+        try:
+            return parse(annotation, text)
+        except UserError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    convert.__name__ = name
+    return convert
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _metavar(annotation: Any) -> str:
+    inner = [a for a in typing.get_args(annotation) if a is not type(None)]
+    if typing.get_origin(annotation) is typing.Literal:
+        return "|".join(inner)
+    if inner and typing.get_origin(annotation) is not tuple:
+        return _metavar(inner[0])
+    return {int: "N", float: "X", str: "NAME"}.get(annotation, "X,X,...")

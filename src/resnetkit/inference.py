@@ -1,0 +1,121 @@
+"""Evaluate and predict, over any callable: uint8 NHWC batch -> logits (or features)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from resnetkit.data.decode import BadImage
+from resnetkit.data.loader import Loader
+from resnetkit.data.sources import Source
+from resnetkit.data.transform import Transform
+from resnetkit.errors import UserError
+from resnetkit.metrics import Result, judge, log_softmax
+
+Model = Callable[[torch.Tensor], torch.Tensor]
+"""uint8 (N, size, size, channels) -> (N, outputs)."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A picture's likeliest classes with their probabilities; or why it could not be read."""
+
+    path: str
+    top: tuple[tuple[str, float], ...] = ()
+    error: str | None = None
+
+    def to_dict(self) -> dict:
+        """As plain data, for JSON."""
+        if self.error is not None:
+            return {"path": self.path, "error": self.error}
+        top = [{"class": name, "probability": share} for name, share in self.top]
+        return {"path": self.path, "top": top}
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model gave for the readable images of a source: a row an image, in its order."""
+
+    indices: np.ndarray
+    labels: np.ndarray
+    outputs: np.ndarray
+    skipped: list[BadImage] = field(default_factory=list)
+
+
+def run(
+    model: Model,
+    source: Source,
+    transform: Transform,
+    *,
+    batch_size: int = 128,
+    workers: int = 2,
+    skip_bad: bool = True,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Outputs:
+    """Run a model over every image of a source once, without gradients.
+
+    Args:
+        model: the callable.
+        source: the images.
+        transform: the geometry that the model expects.
+        batch_size: images at a time.
+        workers: threads that decode.
+        skip_bad: list what cannot be read in `skipped`; otherwise the first raises BadImage.
+        advance: called with the number of images of every batch done.
+    """
+    loader = Loader(source, transform, batch_size, workers=workers, skip_bad=skip_bad)
+    batches = []
+    with torch.inference_mode():
+        for batch in loader.epoch():
+            if len(batch.labels):
+                out = model(batch.images).float().cpu().numpy()
+                batches.append((batch.indices.numpy(), batch.labels.numpy(), out))
+            advance(len(batch.labels))
+    columns = [np.concatenate(column) for column in zip(*batches, strict=True)]
+    if not columns:
+        columns = [np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 0), np.float32)]
+    return Outputs(*columns, loader.skipped)
+
+
+def evaluate(
+    model: Model,
+    source: Source,
+    transform: Transform,
+    classes: tuple[str, ...],
+    *,
+    workers: int = 2,
+    skip_bad: bool = True,
+    advance: Callable[[int], None] = lambda _: None,
+) -> tuple[Result, list[BadImage]]:
+    """Judge a model on labelled images: every readable one counts exactly once.
+
+    Returns:
+        The result, and the images that could not be read.
+    """
+    found = run(model, source, transform, workers=workers, skip_bad=skip_bad, advance=advance)
+    if not len(found.labels):
+        first = f": {found.skipped[0]}" if found.skipped else ""
+        raise UserError(f"none of the {len(source)} images can be read{first}")
+    return judge(found.outputs, found.labels, classes), found.skipped
+
+
+def name_likeliest(
+    found: Outputs, logits: np.ndarray, paths: list[str], classes: tuple[str, ...], top: int
+) -> list[Prediction]:
+    """The likeliest classes of every path in the order given; what could not be read is named.
+
+    Args:
+        found: the run over these paths.
+        logits: (readable images, classes).
+        paths: the files that were run.
+        classes: the classes' names.
+        top: how many classes to name.
+    """
+    predictions = [Prediction(path) for path in paths]
+    for index, row in zip(found.indices, np.exp(log_softmax(logits)), strict=True):
+        likeliest = np.argsort(-row, kind="stable")[:top]
+        named = tuple((classes[i], float(row[i])) for i in likeliest)
+        predictions[index] = Prediction(paths[index], named)
+    reasons = {bad.path: bad.reason for bad in found.skipped}
+    return [p if p.top else Prediction(p.path, error=reasons[p.path]) for p in predictions]

@@ -1,0 +1,142 @@
+"""Results as tables for a terminal, and as plain data for JSON."""
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from resnetkit.api import Evaluation
+from resnetkit.inference import Prediction
+from resnetkit.nets.create import create
+from resnetkit.nets.summary import Summary, summarise
+from resnetkit.nets.zoo import ZOO, models
+
+MOST_CONFUSED = 5
+"""Rows of the list of classes that are taken for one another."""
+
+Cost = tuple[str, int, Summary]
+"""A network's name, the image size in pixels, and what it costs at that size."""
+
+
+def costs(
+    pattern: str, image_size: int | None, channels: int | None, classes: int | None
+) -> list[Cost]:
+    """The networks whose names match; raises UserError when none does."""
+    found = []
+    for name in models(pattern):
+        # Counting needs the spec alone; create() is for its checks of the overrides.
+        spec = (
+            create(name, classes=classes, channels=channels).spec
+            if classes or channels
+            else ZOO[name]
+        )
+        size = image_size or spec.usual_size
+        found.append((name, size, summarise(spec, size, size)))
+    return found
+
+
+def costs_json(found: list[Cost]) -> list[dict]:
+    """Networks as plain data."""
+    return [
+        {
+            "name": name,
+            "image_size": size,
+            "layers": summary.layers,
+            "parameters": summary.parameters,
+            "multiply_adds": summary.multiply_adds,
+            "stages": [vars(row) | {"shape": list(row.shape)} for row in summary.rows],
+        }
+        for name, size, summary in found
+    ]
+
+
+def zoo(found: list[Cost]) -> str:
+    """A line a network."""
+    table = _table(
+        ("Name", False),
+        ("Layers", True),
+        ("Parameters", True),
+        ("Multiply-adds", True),
+        ("at", True),
+    )
+    for name, size, s in found:
+        table.add_row(
+            name, f"{s.layers}", f"{s.parameters:,}", _giga(s.multiply_adds), f"{size} px"
+        )
+    return _text(table)
+
+
+def stages(name: str, size: int, summary: Summary) -> str:
+    """The shapes stage by stage, for one image."""
+    table = _table(
+        ("Part", False), ("Output shape", True), ("Parameters", True), ("Multiply-adds", True)
+    )
+    table.title = f"{name} at {size} px: {summary.layers} layers"
+    for row in summary.rows:
+        shape = " x ".join(map(str, row.shape))
+        table.add_row(row.part, shape, f"{row.parameters:,}", _giga(row.multiply_adds))
+    table.add_section()
+    table.add_row("all", "", f"{summary.parameters:,}", _giga(summary.multiply_adds))
+    return _text(table)
+
+
+def evaluation(found: Evaluation) -> str:
+    """Totals, a row a class, and what is taken for what."""
+    result = found.result
+    low, high = result.interval
+    lines = [
+        f"{result.images:,} images, part {found.part}",
+        f"top-1  {result.top1:.2%}  (95% interval {low:.2%} to {high:.2%})",
+        f"top-5  {result.top5:.2%}",
+        f"loss   {result.loss:.4f}",
+        f"calibration error  {result.ece:.4f}",
+    ]
+    table = _table(
+        ("Class", False), ("Images", True), ("Recall", True), ("Precision", True), ("F1", True)
+    )
+    for row in result.classes:
+        shares = (f"{share:.3f}" for share in (row.recall, row.precision, row.f1))
+        table.add_row(row.name, f"{row.images:,}", *shares)
+    names = [row.name for row in result.classes]
+    mistakes = [
+        (int(count), names[i], names[j])
+        for i, counts in enumerate(result.confusion)
+        for j, count in enumerate(counts)
+        if i != j and count
+    ]
+    worst = sorted(mistakes, reverse=True)[:MOST_CONFUSED]
+    lines += ["", _text(table).rstrip()]
+    if worst:
+        lines += ["", "most confused:"]
+        lines += [f"  {count:,} x {true} taken for {taken}" for count, true, taken in worst]
+    return "\n".join(lines)
+
+
+def predictions(found: list[Prediction]) -> str:
+    """A line a picture that could be read."""
+    lines = []
+    for prediction in found:
+        if not prediction.error:
+            named = ", ".join(f"{name} {share:.1%}" for name, share in prediction.top)
+            lines.append(f"{prediction.path}: {named}")
+    return "\n".join(lines)
+
+
+def _table(*columns: tuple[str, bool]) -> Table:
+    """A table whose columns are (heading, whether it holds numbers)."""
+    table = Table(box=box.SIMPLE_HEAD, title_justify="left")
+    for heading, numbers in columns:
+        table.add_column(heading, justify="right" if numbers else "left", no_wrap=True)
+    return table
+
+
+def _text(table: Table) -> str:
+    console = Console(width=200, color_system=None)
+    with console.capture() as capture:
+        console.print(table, markup=False)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+
+
+def _giga(multiply_adds: int) -> str:
+    return (
+        f"{multiply_adds / 1e9:.2f} G" if multiply_adds >= 1e8 else f"{multiply_adds / 1e6:.2f} M"
+    )

@@ -1,0 +1,1 @@
+"""Recipe -> Trainer -> run folder."""

@@ -1,0 +1,88 @@
+"""A checkpoint: one safetensors file with everything from which a run goes on in the same bits."""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+
+from resnetkit.errors import UserError
+from resnetkit.files import whole_file
+
+FORMAT = "1"
+KEPT = 2
+"""The newest so many checkpoints stay; older ones are removed once a new one is whole."""
+
+
+@dataclass
+class State:
+    """Where a run stands.
+
+    Attributes:
+        step: steps done since the start.
+        spec: the ResNetSpec in force, as plain data.
+        environment: what the bits depend on besides recipe and data.
+        history: the lines of metrics.jsonl so far.
+        seconds: of training since the start; `epoch_seconds`, since the epoch began.
+        tensors: weights, optimiser, EMA and the sums of the epoch under way, by name.
+    """
+
+    step: int
+    spec: dict
+    environment: dict[str, str]
+    history: list[dict]
+    seconds: float
+    epoch_seconds: float
+    tensors: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+def save(folder: Path, state: State) -> Path:
+    """Write a checkpoint so that a kill at any moment leaves the last good one."""
+    path = folder / f"step-{state.step:09d}.safetensors"
+    tensors = {name: t.detach().cpu().contiguous() for name, t in state.tensors.items()}
+    about = json.dumps({k: v for k, v in asdict(_without_tensors(state)).items() if k != "tensors"})
+    metadata = {"format": FORMAT, "state": about, "sha256": _digest(about, tensors)}
+    with whole_file(path) as beside:
+        safetensors.torch.save_file(tensors, beside, metadata)
+    for old in checkpoints(folder)[:-KEPT]:
+        old.unlink()
+    return path
+
+
+def load(path: Path) -> State:
+    """Read a checkpoint; raises UserError when one bit of it is not as it was written."""
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if metadata.get("format") != FORMAT:
+            raise ValueError(f"format {metadata.get('format')}, expected {FORMAT}")
+        if metadata["sha256"] != _digest(metadata["state"], tensors):
+            raise ValueError("its checksum does not match")
+        return State(**json.loads(metadata["state"]), tensors=tensors)
+    except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"the checkpoint {path} is damaged ({error}); remove it to go on from the one before"
+        ) from None
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The whole checkpoints in a folder, oldest first."""
+    return sorted(p for p in folder.glob("*") if re.fullmatch(r"step-\d+\.safetensors", p.name))
+
+
+def _without_tensors(state: State) -> State:
+    return replace(state, tensors={})
+
+
+def _digest(about: str, tensors: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256(about.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

@@ -1,0 +1,114 @@
+"""Which images a run trains on and which it is judged by: never the test part."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from resnetkit.data import prepare
+from resnetkit.data.decode import BadImage
+from resnetkit.data.sources import Dataset, Source, Subset
+from resnetkit.errors import UserError
+from resnetkit.machine import computes_bf16
+from resnetkit.training.observer import Observer
+from resnetkit.training.recipe import Facts, Recipe
+from resnetkit.training.run_folder import DataRecord
+
+
+def used_parts(dataset: Dataset) -> list[str]:
+    """The parts that training looks at: never the test part."""
+    return [part for part in ("train", "val") if part in dataset.parts]
+
+
+def check_classes(dataset: Dataset) -> None:
+    """Raise UserError unless there is a train part with at least two classes."""
+    if "train" not in dataset.parts:
+        there = ", ".join(dataset.parts)
+        raise UserError(f"{dataset.location} has no train part to train on; it has {there}")
+    if len(dataset.classes) < 2:
+        raise UserError(
+            f"{dataset.location} has one class only, {dataset.classes[0]!r}; there is nothing to "
+            f"tell apart"
+        )
+
+
+Skipped = tuple[tuple[str, ...], ...]
+"""(part, path, reason) of every image that is left out."""
+
+
+def look_through(
+    dataset: Dataset, workers: int, strict: bool, device: torch.device, observer: Observer
+) -> tuple[Skipped, Facts]:
+    """Decode every image once: what cannot be read is left out, in all epochs alike.
+
+    Raises:
+        UserError: `strict`, and an image cannot be read.
+    """
+    skipped: list[tuple[str, str, str]] = []
+    sizes, grey = set(), True
+    for part in used_parts(dataset):
+        source = dataset.parts[part]
+        with observer.counting(f"looking through {part}", len(source)) as advance:
+            found = prepare.scan(source, workers, lambda advance=advance: advance(1))
+        if found.bad and strict:
+            raise UserError(f"--strict: {found.bad[0]} ({len(found.bad)} such in {part})")
+        _tell_bad(found.bad, part, observer)
+        skipped += [(part, bad.path, bad.reason) for bad in found.bad]
+        sizes |= found.sizes
+        grey &= found.grey
+    return tuple(skipped), Facts(frozenset(sizes), grey, computes_bf16(device))
+
+
+def _tell_bad(bad: list[BadImage], part: str, observer: Observer) -> None:
+    for image in bad[:5]:
+        observer.say(f"left out of {part}: {image}")
+    if len(bad) > 5:
+        observer.say(f"... and {len(bad) - 5} more; all of them are in the run's data.json")
+
+
+def choose_images(dataset: Dataset, recipe: Recipe, skipped: Skipped) -> dict[str, Source]:
+    """The training and the validation images of a run.
+
+    Validation images are held out by seed where the data bring none; then what cannot be read
+    is left out, so that the held-out part is the same whoever finds it again; then the limit.
+    """
+    whole = dataset.parts["train"]
+    rest, val = np.arange(len(whole)), dataset.parts.get("val")
+    if val is None:
+        rest, held = prepare.split(whole.labels, recipe.data.val_fraction, recipe.seed)
+        val = Subset(whole, held)
+    bad = {path for _, path, _ in skipped}
+    if bad:
+        rest = np.array([i for i in rest if whole.name(i) not in bad], np.int64)
+        readable = [i for i in range(len(val)) if val.name(i) not in bad]
+        val = Subset(val, np.array(readable, np.int64))
+    counts = np.bincount(whole.labels[rest], minlength=len(dataset.classes))
+    if not counts.all():
+        empty = [name for name, n in zip(dataset.classes, counts, strict=True) if not n]
+        first = f"; {skipped[0][1]}: {skipped[0][2]}" if skipped else ""
+        raise UserError(f"{dataset.location}: no training image of {', '.join(empty[:5])}{first}")
+    if not len(val):
+        raise UserError(
+            f"{dataset.location} leaves no validation images: give more images, a val part, or a "
+            f"larger --val-fraction"
+        )
+    if recipe.data.limit is not None:
+        if recipe.data.limit < len(dataset.classes):
+            raise UserError(
+                f"--limit {recipe.data.limit} is less than one image for each of "
+                f"{len(dataset.classes)} classes"
+            )
+        rest = rest[prepare.limit(whole.labels[rest], recipe.data.limit, recipe.seed)]
+    return {"train": Subset(whole, rest), "val": val}
+
+
+def check_same_data(dataset: Dataset, record: DataRecord, run: Path) -> None:
+    """Raise UserError when a run's images are not those it began with."""
+    if dataset.classes != record.classes:
+        raise UserError(f"{run}: the classes of {dataset.location} have changed since it began")
+    for part, before in record.fingerprints.items():
+        if part not in dataset.parts or prepare.fingerprint(dataset.parts[part]) != before:
+            raise UserError(
+                f"{run}: the {part} images of {dataset.location} are not those it began with; "
+                f"bring them back, or start anew with --weights"
+            )

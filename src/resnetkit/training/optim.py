@@ -1,0 +1,76 @@
+"""Optimisers from a recipe, and the moving average of weights."""
+
+import copy
+from typing import Generic, TypeVar
+
+import torch
+from torch import nn
+
+from resnetkit.training.recipe import OptimiserRecipe
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def make_optimiser(net: nn.Module, recipe: OptimiserRecipe) -> torch.optim.Optimizer:
+    """The recipe's optimiser over all parameters, fused into one kernel a step.
+
+    Without `decay_norms`, vectors (scales, shifts and biases) are in a group without weight
+    decay (He 2019, arXiv 1812.01187, section 3.1).
+    """
+    parameters = list(net.parameters())
+    decayed = [p for p in parameters if p.ndim > 1 or recipe.decay_norms]
+    spared = [p for p in parameters if p.ndim <= 1 and not recipe.decay_norms]
+    groups = [{"params": decayed}, {"params": spared, "weight_decay": 0.0}]
+    groups = [group for group in groups if group["params"]]
+    lr, decay = recipe.lr, recipe.weight_decay
+    if recipe.optimiser == "adamw":
+        return torch.optim.AdamW(groups, lr, weight_decay=decay, fused=True)
+    return torch.optim.SGD(
+        groups, lr, recipe.momentum, weight_decay=decay, nesterov=recipe.nesterov, fused=True
+    )
+
+
+def optimiser_tensors(net: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """The optimiser's state by `parameter name/key`."""
+    return {
+        f"{name}/{key}": value
+        for name, parameter in net.named_parameters()
+        for key, value in optimiser.state.get(parameter, {}).items()
+        if value is not None
+    }
+
+
+def load_optimiser_tensors(
+    net: nn.Module, optimiser: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
+) -> None:
+    """Put back what `optimiser_tensors` gave, in each parameter's own memory layout."""
+    parameters = dict(net.named_parameters())
+    for name, value in tensors.items():
+        owner, key = name.rsplit("/", 1)
+        parameter = parameters[owner]
+        like = parameter if value.shape == parameter.shape else value
+        optimiser.state[parameter][key] = torch.empty_like(like).copy_(value)
+
+
+class Ema(Generic[Net]):
+    """An exponential moving average of weights and running statistics.
+
+    Early on the decay is smaller, (1 + n) / (10 + n) after n steps, so that the average forgets
+    the random start within a short run. Nothing here waits for the device.
+    """
+
+    def __init__(self, net: Net, decay: float):
+        self.net: Net = copy.deepcopy(net).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, net: nn.Module, step: int) -> None:
+        """Take in the weights after step number `step`, counted from 0."""
+        mine, theirs = self.net.state_dict().values(), net.state_dict().values()
+        pairs = list(zip(mine, theirs, strict=True))
+        averaged = [pair for pair in pairs if pair[0].is_floating_point()]
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_([a for a, _ in averaged], [b for _, b in averaged], 1 - decay)
+        for count, new in pairs:
+            if not count.is_floating_point():
+                count.copy_(new)

@@ -1,0 +1,250 @@
+"""`Recipe`: everything that decides what a training run computes, in one frozen dataclass."""
+
+import typing
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from resnetkit.config import check_ranges, from_plain, option, to_plain
+from resnetkit.data.augmentation import Augmentation
+from resnetkit.errors import UserError, nearest
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRecipe:
+    """Which images, and how they are shown to the network."""
+
+    data: str = option("", "what to train on")
+    image_size: int | None = option(
+        None, "pixels; by default the images' own when all are equal and small, else 128", least=1
+    )
+    channels: int | None = option(
+        None, "1 grey, 3 RGB; by default as the images are", least=1, most=3
+    )
+    limit: int | None = option(None, "train on a stratified N images, for a quick try", least=1)
+    val_fraction: float = option(
+        0.1,
+        "part of the training images to hold out where the data bring no val",
+        least=0,
+        most=0.9,
+    )
+    mean: tuple[float, ...] | None = option(None, "a channel's mean; by default measured")
+    std: tuple[float, ...] | None = option(None, "a channel's deviation; by default measured")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimiserRecipe:
+    """How weights follow gradients."""
+
+    optimiser: Literal["sgd", "adamw"] = option("sgd", "SGD with momentum, or AdamW")
+    lr: float = option(0.1, "highest learning rate", least=0)
+    momentum: float = option(0.9, "of SGD", least=0, most=0.9999)
+    nesterov: bool = option(True, "SGD looks ahead (Nesterov)")
+    weight_decay: float = option(5e-4, "pull towards zero", least=0)
+    decay_norms: bool = option(False, "weight decay on norms and biases too")
+    clip: float | None = option(None, "longest gradient; longer ones are scaled down", least=1e-9)
+    ema: float | None = option(
+        None, "keep a moving average of the weights, e.g. 0.999", least=0, most=0.999999
+    )
+    accumulate: int = option(1, "compute a batch in this many pieces, for less memory", least=1)
+    label_smoothing: float = option(
+        0.0, "share of a label spread over all classes", least=0, most=0.99
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleRecipe:
+    """How the learning rate moves, step by step."""
+
+    schedule: Literal["constant", "step", "cosine", "one-cycle"] = option(
+        "cosine", "shape after the warm-up"
+    )
+    warmup_steps: int | None = option(
+        None, "steps of linear rise at the start; by default 5% of all (one-cycle: 25%)", least=0
+    )
+    step_at: tuple[float, ...] = option(
+        (0.5, 0.75), "schedule step: at which parts of the run", least=0, most=1
+    )
+    step_factor: float = option(
+        0.1, "schedule step: what the rate is multiplied by", least=0, most=1
+    )
+    final_lr: float = option(0.0, "cosine, one-cycle: last rate as part of --lr", least=0, most=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A run is a pure function of its recipe and data.
+
+    Fields that are None are decided from the data and the machine before step 0 (`resolve`); the
+    run folder keeps the decided ones. Raises UserError for numbers that make no sense.
+    """
+
+    model: str | None = option(
+        None, "a name of the zoo; by default resnet20 up to 64 pixels, else resnet18"
+    )
+    epochs: int = option(20, "times that every training image is seen", least=1)
+    batch_size: int = option(128, "images in a step", least=1)
+    seed: int = option(0, "of everything that is drawn", least=0, most=2**63 - 1)
+    precision: Literal["auto", "fp32", "bf16"] = option(
+        "auto", "bf16: autocast; auto: bf16 where the hardware computes in it"
+    )
+    channels_last: bool = option(True, "memory layout of images: quicker on most hardware")
+    identity_start: bool = option(False, "begin with every residual block as the identity")
+    weights: str | None = option(None, "begin with these: a file, a run or a Classifier folder")
+    data: DataRecipe = field(default_factory=DataRecipe)
+    optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
+    schedule: ScheduleRecipe = field(default_factory=ScheduleRecipe)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self):
+        """Check every part's ranges, and that they go together."""
+        for part in (self, self.data, self.optimiser, self.schedule):
+            check_ranges(part)
+        if self.optimiser.accumulate > self.batch_size:
+            raise UserError(
+                f"accumulate {self.optimiser.accumulate} is more than the batch's "
+                f"{self.batch_size} images"
+            )
+        if self.optimiser.nesterov and not self.optimiser.momentum:
+            raise UserError("nesterov needs a momentum above 0; say --no-nesterov as well")
+        if self.data.channels == 2:
+            raise UserError("channels must be 1 or 3, not 2")
+
+    def to_yaml(self) -> str:
+        """The recipe as YAML, a comment saying what each line means."""
+        lines = []
+        _write(self, lines, "")
+        return "\n".join(lines) + "\n"
+
+
+def _write(part: Any, lines: list[str], indent: str) -> None:
+    for f in fields(part):
+        value = getattr(part, f.name)
+        if is_dataclass(value):
+            lines += ["", f"{indent}{f.name}:"]
+            _write(value, lines, indent + "  ")
+        else:
+            text = yaml.safe_dump(to_plain(value), default_flow_style=True, allow_unicode=True)
+            text = text.removesuffix("...\n").strip()
+            lines.append(f"{indent}{f.name}: {text}  # {f.metadata['help']}")
+
+
+_FOLDER = resources.files("resnetkit.training") / "recipes"
+
+
+def named_recipes() -> dict[str, str]:
+    """Names of the recipes that come with resnetkit -> what each is for."""
+    found = {"default": "a good start for anyone's images"}
+    for file in sorted(_FOLDER.iterdir(), key=lambda f: f.name):
+        if file.name.endswith(".yaml"):
+            first = file.read_text(encoding="utf-8").splitlines()[0]
+            found[file.name.removesuffix(".yaml")] = first.lstrip("# ")
+    return found
+
+
+def read_recipe(name: str) -> Recipe:
+    """A recipe by name, or from a YAML file of one's own; keys not in it are the default's.
+
+    Raises:
+        UserError: no such name or file, YAML that is no plain data, an unknown key, a wrong value.
+    """
+    if name == "default":
+        return Recipe()
+    if name in named_recipes():
+        file = _FOLDER / f"{name}.yaml"
+        return parse_recipe(file.read_text(encoding="utf-8"), name)
+    path = Path(name)
+    if not path.is_file():
+        hint = nearest(name, named_recipes())
+        raise UserError(f"no recipe and no file is called {name!r}; {hint}")
+    try:
+        return parse_recipe(path.read_text(encoding="utf-8"), name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{name}: cannot be read: {error}") from None
+
+
+def parse_recipe(text: str, where: str) -> Recipe:
+    """A recipe from YAML text; raises UserError."""
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{where}: not plain YAML: {error}") from None
+    return from_plain(Recipe, data or {}, where=where, base=Recipe())
+
+
+def flat_fields() -> dict[str, tuple[str | None, Any, Any]]:
+    """Every setting by its flat name: (the part of the recipe it lies in, its type, its field)."""
+    found = {}
+    top = typing.get_type_hints(Recipe)
+    for f in fields(Recipe):
+        kind = top[f.name]
+        if not is_dataclass(kind):
+            found[f.name] = (None, kind, f)
+            continue
+        hints = typing.get_type_hints(kind)
+        found |= {inner.name: (f.name, hints[inner.name], inner) for inner in fields(kind)}
+    return found
+
+
+def override(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
+    """The recipe with some settings, given by flat names, replaced.
+
+    Raises:
+        UserError: an unknown name, or a value that makes no sense.
+    """
+    known = flat_fields()
+    inside: dict[str, dict[str, Any]] = {}
+    for name, value in settings.items():
+        if name not in known:
+            raise UserError(f"unknown setting {name!r}; {nearest(name, known)}")
+        inside.setdefault(known[name][0] or "", {})[name] = value
+    changes = inside.pop("", {})
+    changes |= {part: to_plain(getattr(recipe, part)) | values for part, values in inside.items()}
+    return from_plain(Recipe, to_plain(recipe) | changes, where="settings", base=recipe)
+
+
+def differences(before: Recipe, after: Recipe) -> list[str]:
+    """What differs between two recipes, as `name: before -> after`."""
+    found = []
+    for name, (part, _, _) in flat_fields().items():
+        a, b = (getattr(getattr(r, part) if part else r, name) for r in (before, after))
+        if a != b:
+            found.append(f"{name}: {a} -> {b}")
+    return found
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the data and the machine say, from which a recipe's open settings are decided."""
+
+    sizes: frozenset[tuple[int, int]]
+    grey: bool
+    bf16: bool
+
+
+SMALL = 64
+"""Up to so many pixels images count as small: a network with a small stem, shifts for crops."""
+
+
+def resolve(recipe: Recipe, facts: Facts) -> Recipe:
+    """Decide what is open by fixed rules; mean, deviation and warm-up are left to the run."""
+    data, augmentation = recipe.data, recipe.augmentation
+    size = data.image_size
+    if size is None:
+        one = next(iter(facts.sizes)) if len(facts.sizes) == 1 else (SMALL + 1, 0)
+        size = one[0] if one[0] == one[1] <= SMALL else 128
+    channels = data.channels or (1 if facts.grey else 3)
+    crop = augmentation.crop or ("shift" if size <= SMALL else "resized")
+    precision = recipe.precision
+    if precision == "auto":
+        precision = "bf16" if facts.bf16 else "fp32"
+    return replace(
+        recipe,
+        model=recipe.model or ("resnet20" if size <= SMALL else "resnet18"),
+        precision=precision,
+        data=replace(data, image_size=size, channels=channels),
+        augmentation=replace(augmentation, crop=crop),
+    )

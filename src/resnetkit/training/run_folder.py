@@ -1,0 +1,110 @@
+"""The run folder: recipe.yaml, data.json, metrics.jsonl, checkpoints/, classifier/."""
+
+import itertools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from resnetkit.config import from_plain, to_plain
+from resnetkit.errors import UserError
+from resnetkit.files import whole_folder, write_whole
+from resnetkit.training.recipe import Recipe, parse_recipe
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """What a run knows of its images.
+
+    Attributes:
+        classes: names, in the order of the logits.
+        fingerprints: a part's digest of names, labels, sizes and times, before any is left out.
+        images: how many a part has after leaving out, holding out and limiting.
+        skipped: [part, path, reason] of every image that is left out.
+    """
+
+    classes: tuple[str, ...]
+    fingerprints: dict
+    images: dict
+    skipped: tuple[tuple[str, ...], ...]
+
+
+class RunFolder:
+    """A folder that holds one training run."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.classifier = path / "classifier"
+        self.metrics = path / "metrics.jsonl"
+
+    @classmethod
+    def create(cls, path: Path, recipe: Recipe, data: DataRecord) -> "RunFolder":
+        """Make the folder; it appears by a rename with the recipe in it."""
+        with whole_folder(path) as beside:
+            (beside / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
+            text = json.dumps(to_plain(data), indent=1, ensure_ascii=False)
+            (beside / "data.json").write_text(text + "\n", encoding="utf-8")
+            (beside / "metrics.jsonl").touch()
+            (beside / "checkpoints").mkdir()
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """An existing run; raises UserError when there is none."""
+        if not path.is_dir():
+            raise UserError(f"nothing to resume: there is no run folder {path}")
+        if not (path / "recipe.yaml").is_file():
+            raise UserError(f"nothing to resume: {path} is no run folder, it has no recipe.yaml")
+        return cls(path)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has come to its end and left a Classifier."""
+        return (self.classifier / "config.json").is_file()
+
+    def recipe(self) -> Recipe:
+        """The recipe of the run."""
+        file = self.path / "recipe.yaml"
+        return parse_recipe(file.read_text(encoding="utf-8"), str(file))
+
+    def replace_recipe(self, recipe: Recipe) -> None:
+        """Write another recipe in place of the old one."""
+        write_whole(self.path / "recipe.yaml", recipe.to_yaml())
+
+    def data(self) -> DataRecord:
+        """What the run knows of its images."""
+        file = self.path / "data.json"
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{file} is damaged: {error}") from None
+        return from_plain(DataRecord, content, where=str(file))
+
+    def append_metrics(self, row: dict) -> None:
+        """Add a line to metrics.jsonl."""
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def rewrite_metrics(self, history: list[dict]) -> None:
+        """Cut metrics.jsonl back to the lines that a checkpoint knows."""
+        write_whole(self.metrics, "".join(json.dumps(row) + "\n" for row in history))
+
+
+def read_metrics(file: Path) -> list[dict]:
+    """The whole lines of a metrics.jsonl; a last line that a kill cut short is left out."""
+    rows = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
+
+
+def free_name(data: str, model: str, parent: Path = Path("runs")) -> Path:
+    """The first of runs/<data>-<model>-1, -2, ... that is not there."""
+    for number in itertools.count(1):
+        path = parent / f"{data}-{model}-{number}"
+        if not path.exists():
+            return path
+    raise AssertionError

@@ -1,0 +1,316 @@
+"""One training run from beginning to end: data, recipe, run folder, trainer, Classifier."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from resnetkit.classifier import Classifier, Training, classifier_folder
+from resnetkit.data import prepare
+from resnetkit.data.loader import Loader
+from resnetkit.data.sources import Dataset, Source, open_dataset
+from resnetkit.data.transform import Transform
+from resnetkit.errors import UserError
+from resnetkit.files import check_can_create, remove_tree, remove_unfinished
+from resnetkit.machine import ready_machine
+from resnetkit.nets.create import create
+from resnetkit.nets.resnet import ResNet, with_layout
+from resnetkit.nets.zoo import spec_of
+from resnetkit.training import checkpoint
+from resnetkit.training.images import (
+    check_classes,
+    check_same_data,
+    choose_images,
+    look_through,
+    used_parts,
+)
+from resnetkit.training.observer import Observer
+from resnetkit.training.recipe import Recipe, differences, override, resolve
+from resnetkit.training.run_folder import DataRecord, RunFolder, free_name
+from resnetkit.training.schedule import depends_on_length, warmup_steps
+from resnetkit.training.stop import StopRequest
+from resnetkit.training.trainer import Interrupted, Trainer
+from resnetkit.weights import load_weights
+
+
+@dataclass(frozen=True)
+class Session:
+    """How a run is carried out: nothing here changes a bit of what it computes but the threads
+    and the device, which a resumed run must share.
+
+    Attributes:
+        out: the run folder; by default runs/<data>-<model>-<n>.
+        workers: threads that load images; by default the cores.
+        threads: that torch computes with; by default the cores.
+        device: auto, cpu, cuda or mps.
+        data_dir: where the files of fashion-mnist are.
+        strict: stop at an image that cannot be read instead of leaving it out.
+        checkpoint_seconds: save at least so often.
+    """
+
+    out: str | None = None
+    workers: int | None = None
+    threads: int | None = None
+    device: str = "auto"
+    data_dir: str | None = None
+    strict: bool = False
+    checkpoint_seconds: float = 60.0
+
+    def __post_init__(self):
+        """Check the numbers."""
+        if not self.checkpoint_seconds >= 0:
+            raise UserError(
+                f"--checkpoint-seconds must be at least 0, not {self.checkpoint_seconds}"
+            )
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        run: its folder.
+        steps, epochs: done.
+        seconds: of training.
+        val_top1: of the last weights (EMA where it is on) on the validation part.
+        resumed_at: the step it went on from; 0 when fresh.
+        interrupted: the signal that stopped it before its end.
+        already_finished: there was nothing left to do.
+    """
+
+    run: str
+    steps: int
+    epochs: float
+    seconds: float
+    val_top1: float | None
+    resumed_at: int
+    interrupted: int | None = None
+    already_finished: bool = False
+
+
+def start_run(recipe: Recipe, session: Session, observer: Observer) -> RunResult:
+    """Train by a recipe into a new run folder; raises UserError."""
+    out = Path(session.out) if session.out else None
+    check_can_create(out or Path("runs"), may_exist=out is None)
+    if recipe.model is not None:
+        spec_of(recipe.model)
+    device, workers = ready_machine(session.device, session.threads, session.workers)
+    dataset = open_dataset(recipe.data.data, session.data_dir)
+    check_classes(dataset)
+    fingerprints = {part: prepare.fingerprint(dataset.parts[part]) for part in used_parts(dataset)}
+    skipped, facts = look_through(dataset, workers, session.strict, device, observer)
+    recipe = resolve(recipe, facts)
+    sources = choose_images(dataset, recipe, skipped)
+    recipe = _measured(recipe, sources["train"])
+    record = DataRecord(
+        classes=dataset.classes,
+        fingerprints=fingerprints,
+        images={part: len(source) for part, source in sources.items()},
+        skipped=skipped,
+    )
+    out = out or free_name(dataset.name, recipe.model or "")
+    net = _network(recipe, record.classes)
+    work = _Work(recipe, session, observer, dataset, sources, record, device, workers)
+    return work.carry_out(RunFolder.create(out, recipe, record), net, None)
+
+
+def resume_run(settings: dict[str, Any], session: Session, observer: Observer) -> RunResult:
+    """Go on with the run in `session.out` from its last checkpoint.
+
+    Args:
+        settings: flat settings that were asked for anew; where they differ from the run's recipe
+            it is refused, but for `epochs` under a schedule that allows it.
+        session: how to carry it out.
+        observer: is told how it goes.
+
+    Raises:
+        UserError: there is no such run, or it cannot go on as it would have.
+    """
+    if session.out is None:
+        raise UserError("--resume needs the run folder: --out runs/x")
+    run = RunFolder.open(Path(session.out))
+    recipe = _same_recipe(run, settings)
+    if run.finished:
+        return _finished(run, recipe)
+    device, workers = ready_machine(session.device, session.threads, session.workers)
+    dataset = open_dataset(recipe.data.data, session.data_dir)
+    record = run.data()
+    check_same_data(dataset, record, run.path)
+    sources = choose_images(dataset, recipe, record.skipped)
+    for folder in (run.path, run.checkpoints):
+        remove_unfinished(folder)
+    found = checkpoint.checkpoints(run.checkpoints)
+    state = checkpoint.load(found[-1]) if found else None
+    net = _network(recipe, record.classes, fresh=state is None)
+    work = _Work(recipe, session, observer, dataset, sources, record, device, workers)
+    return work.carry_out(run, net, state)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A run that is ready to be trained."""
+
+    recipe: Recipe
+    session: Session
+    observer: Observer
+    dataset: Dataset
+    sources: dict[str, Source]
+    record: DataRecord
+    device: torch.device
+    workers: int
+
+    def carry_out(self, run: RunFolder, net: ResNet, state: checkpoint.State | None) -> RunResult:
+        """Train to the end or to an interruption, and leave the Classifier."""
+        recipe, transform = self.recipe, _transform(self.recipe)
+        net = with_layout(net.to(self.device), channels_last=recipe.channels_last)
+        loader = Loader(
+            self.sources["train"], transform, recipe.batch_size,
+            augmentation=recipe.augmentation, seed=recipe.seed, workers=self.workers,
+        )  # fmt: skip
+
+        def validate(net: ResNet):
+            judge = Classifier(net, transform, self.record.classes)
+            return judge.evaluate(self.sources["val"], workers=self.workers, skip_bad=False)[0]
+
+        trainer = Trainer(net, recipe, loader, transform, validate, run, self.observer)
+        if state:
+            trainer.restore(state)
+        else:
+            run.rewrite_metrics([])
+        self._announce(run, trainer, net)
+        interrupted = None
+        with StopRequest() as stop:
+            try:
+                trainer.fit(stop, self.session.checkpoint_seconds)
+            except Interrupted:
+                interrupted = stop.signal
+            finally:
+                self.observer.close()
+        if interrupted is None:
+            training = self._training(trainer)
+            Classifier(trainer.trained, transform, self.record.classes, training).save(
+                run.classifier
+            )
+        return RunResult(
+            run=str(run.path),
+            steps=trainer.step,
+            epochs=trainer.step / loader.steps,
+            seconds=trainer.seconds,
+            val_top1=trainer.history[-1]["val_top1"] if trainer.history else None,
+            resumed_at=state.step if state else 0,
+            interrupted=interrupted,
+        )
+
+    def _announce(self, run: RunFolder, trainer: Trainer, net: ResNet) -> None:
+        recipe, images = self.recipe, {p: len(s) for p, s in self.sources.items()}
+        parameters = sum(p.numel() for p in net.parameters())
+        self.observer.say(
+            f"{recipe.model}: {net.layers} layers, {parameters:,} parameters; "
+            f"{images['train']:,} training and {images['val']:,} validation images of "
+            f"{recipe.data.image_size} px in {len(self.record.classes)} classes"
+        )
+        self.observer.say(
+            f"on {self.device}, {recipe.precision}, {torch.get_num_threads()} threads, "
+            f"{self.workers} workers; {trainer.steps:,} steps of {recipe.batch_size} images "
+            f"into {run.path}" + (f", from step {trainer.step:,} on" if trainer.step else "")
+        )
+
+    def _training(self, trainer: Trainer) -> Training:
+        recipe = self.recipe
+        return Training(
+            data=self.dataset.location,
+            fingerprint=self.record.fingerprints["train"],
+            images=len(self.sources["train"]),
+            seed=recipe.seed,
+            val_fraction=0.0 if "val" in self.dataset.parts else recipe.data.val_fraction,
+            limit=recipe.data.limit,
+            model=recipe.model or "",
+            epochs=recipe.epochs,
+            val_images=len(self.sources["val"]),
+            val_top1=trainer.history[-1]["val_top1"],
+        )
+
+
+def _measured(recipe: Recipe, train: Source) -> Recipe:
+    """The recipe with mean and deviation of the training images, and the warm-up in steps."""
+    data, channels = recipe.data, recipe.data.channels or 3
+    if recipe.weights and data.mean is None and Path(recipe.weights).is_dir():
+        of = Classifier.load(recipe.weights).transform
+        if of.channels == channels:
+            data = replace(data, mean=of.mean, std=data.std or of.std)
+    if data.mean is None or data.std is None:
+        mean, std = prepare.mean_and_deviation(train, channels)
+        data = replace(data, mean=data.mean or mean, std=data.std or std)
+    recipe = replace(recipe, data=data)
+    steps = recipe.epochs * Loader(train, _transform(recipe), recipe.batch_size).steps
+    warm = warmup_steps(recipe.schedule, steps)
+    return replace(recipe, schedule=replace(recipe.schedule, warmup_steps=warm))
+
+
+def _transform(recipe: Recipe) -> Transform:
+    """The preprocessing of a recipe in which everything is decided."""
+    data = recipe.data
+    assert data.image_size and data.channels and data.mean and data.std
+    return Transform(size=data.image_size, channels=data.channels, mean=data.mean, std=data.std)
+
+
+def _network(recipe: Recipe, classes: tuple[str, ...], *, fresh: bool = True) -> ResNet:
+    """The recipe's network, its start drawn by the recipe's seed."""
+    torch.manual_seed(recipe.seed)
+    net = create(
+        recipe.model or "",
+        classes=len(classes),
+        channels=recipe.data.channels,
+        identity_start=recipe.identity_start,
+    )
+    if recipe.weights and fresh:
+        path = Path(recipe.weights)
+        if path.is_dir():
+            same = Classifier.load(path).classes == classes
+            load_weights(net, classifier_folder(path) / "model.safetensors", head=same)
+        else:
+            load_weights(net, path)
+    return net
+
+
+def _same_recipe(run: RunFolder, settings: dict[str, Any]) -> Recipe:
+    """The run's recipe; other settings are refused, but for more epochs where that can be."""
+    before = run.recipe()
+    after = override(before, settings)
+    changed = differences(before, after)
+    if not changed:
+        return before
+    others = [change for change in changed if not change.startswith("epochs:")]
+    if others:
+        raise UserError(
+            f"{run.path} was started with another recipe: {'; '.join(others)}; leave these flags "
+            f"out to go on, or choose another --out"
+        )
+    if after.epochs < before.epochs or depends_on_length(before.schedule):
+        raise UserError(
+            f"{run.path} runs for {before.epochs} epochs, not {after.epochs}: "
+            + (
+                f"its {before.schedule.schedule} schedule has set every learning rate for that "
+                f"length; start anew with --weights {run.path}"
+                if after.epochs > before.epochs
+                else "a run cannot be shortened"
+            )
+        )
+    if run.finished:
+        remove_tree(run.classifier)
+    run.replace_recipe(after)
+    return after
+
+
+def _finished(run: RunFolder, recipe: Recipe) -> RunResult:
+    state = checkpoint.load(checkpoint.checkpoints(run.checkpoints)[-1])
+    return RunResult(
+        run=str(run.path),
+        steps=state.step,
+        epochs=recipe.epochs,
+        seconds=state.seconds,
+        val_top1=state.history[-1]["val_top1"],
+        resumed_at=state.step,
+        already_finished=True,
+    )
