@@ -1,12 +1,13 @@
 """Results as tables for a terminal, and as plain data for JSON."""
 
+from dataclasses import replace
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from resnetkit.api import Evaluation
 from resnetkit.inference import Prediction
-from resnetkit.nets.create import create
 from resnetkit.nets.summary import Summary, summarise
 from resnetkit.nets.zoo import ZOO, models
 
@@ -21,14 +22,11 @@ def costs(
     pattern: str, image_size: int | None, channels: int | None, classes: int | None
 ) -> list[Cost]:
     """The networks whose names match; raises UserError when none does."""
+    changes = {"classes": classes, "channels": channels}
+    changes = {name: value for name, value in changes.items() if value is not None}
     found = []
     for name in models(pattern):
-        # Counting needs the spec alone; create() is for its checks of the overrides.
-        spec = (
-            create(name, classes=classes, channels=channels).spec
-            if classes or channels
-            else ZOO[name]
-        )
+        spec = replace(ZOO[name], **changes)
         size = image_size or spec.usual_size
         found.append((name, size, summarise(spec, size, size)))
     return found

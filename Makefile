@@ -1,0 +1,63 @@
+# Two commands for everyone: `make demo` and `make test`. They make their own environments from
+# nothing but python3, make and a package registry.
+
+VENV    := .venv
+PYTHON  := $(VENV)/bin/python
+RUN     := $(VENV)/bin/resnetkit
+DEMO    := runs/demo
+PEERS   := .venv-peers
+
+.PHONY: help demo test check data kill-resume bench peers clean
+
+help:
+	@echo "make demo         train on Fashion-MNIST, look at it, use it (about 4 minutes)"
+	@echo "make test         all tests (about 3 minutes)"
+	@echo "make check        ruff, ty, import-linter, deptry"
+	@echo "make kill-resume  20 runs killed and resumed, compared bit by bit (about 8 minutes)"
+	@echo "make bench        training speed against torchvision, textbook against default (half an hour)"
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PYTHON) -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+data: $(VENV)/.installed
+	@PYTHON=$(PYTHON) sh scripts/fashion-mnist.sh
+
+demo: data
+	@RUN=$(RUN) OUT=$(DEMO) sh scripts/demo.sh
+
+test: $(VENV)/.installed-dev data
+	$(PYTHON) -m pytest -n 2 -q
+
+check: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ty check
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/deptry src
+
+kill-resume: data
+	$(PYTHON) benchmarks/kill_resume.py --runs 20
+
+# torchvision's wheel asks for a CUDA build of torch: it goes without its dependencies into an
+# environment of its own, beside the same CPU torch.
+$(PEERS)/.installed: constraints.txt
+	python3 -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet torch==2.13.0 numpy pillow
+	$(PEERS)/bin/python -m pip install --quiet --no-deps torchvision==0.28.0
+	@touch $@
+
+peers: $(PEERS)/.installed
+
+bench: data peers
+	$(PYTHON) benchmarks/train_speed.py --peers $(PEERS)/bin/python
+	$(PYTHON) benchmarks/memory.py
+	$(PYTHON) benchmarks/textbook.py
+
+clean:
+	rm -rf $(VENV) $(PEERS) build src/*.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

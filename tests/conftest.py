@@ -1,0 +1,55 @@
+"""Small real data: Fashion-MNIST and folders of pictures made from it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import resnetkit as rk
+from resnetkit.cli import main
+from resnetkit.data.sources import Dataset, open_dataset
+
+torch.set_num_threads(1)  # tests run in as many processes as there are cores
+
+TINY = (
+    "--model resnet8 --limit 300 --epochs 2 --batch-size 32 --val-fraction 0.01 "
+    "--threads 1 --workers 1"
+).split()
+"""Flags of a run that takes two seconds."""
+
+
+@pytest.fixture(scope="session")
+def fashion() -> Dataset:
+    return open_dataset("fashion-mnist")
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory, fashion: Dataset) -> Path:
+    """A folder with a subfolder a class: 12 real pictures of each of three, as PNG and JPEG."""
+    root = tmp_path_factory.mktemp("pictures")
+    source = fashion.parts["train"]
+    for label in (1, 5, 8):
+        name = fashion.classes[label].replace("/", "-")
+        (root / name).mkdir()
+        for i, index in enumerate(np.flatnonzero(source.labels == label)[:12]):
+            picture = Image.fromarray(source.image(int(index))[:, :, 0])
+            if i % 3 == 0:
+                picture.convert("RGB").resize((40, 30)).save(root / name / f"{i}.jpg", quality=95)
+            else:
+                picture.save(root / name / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run on Fashion-MNIST that has come to its end."""
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    assert main(["train", "fashion-mnist", *TINY, "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def classifier(finished_run: Path) -> rk.Classifier:
+    return rk.load(finished_run)

@@ -1,0 +1,44 @@
+import json
+
+import pytest
+
+from resnetkit import ResNetSpec, UserError
+
+
+def test_json_round_trip():
+    spec = ResNetSpec(depths=(1, 2), widths=(8, 16), strides=(1, 2), stem="small", shortcut="C")
+    assert ResNetSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"block": "wide"}, "block 'wide' is not one of basic, bottleneck"),
+        ({"order": "f"}, "not one of a, b, c, d, e"),
+        ({"shortcut": "D"}, "not one of A, B, C, none"),
+        ({"stem": "large"}, "not one of imagenet, small"),
+        ({"stride_on": "5x5"}, "not one of 3x3, 1x1"),
+        ({"depths": (2, 2)}, "one length"),
+        ({"depths": (2, 0, 2, 2)}, "at least 1"),
+        ({"classes": 0}, "classes must be at least 1"),
+        ({"shortcut": "A", "stem_width": 128}, "cannot lower the number of channels"),
+    ],
+)
+def test_what_describes_no_network_is_refused(change, said):
+    with pytest.raises(UserError, match=said):
+        ResNetSpec(**change)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"depth": (2,)}, "unknown key 'depth'; did you mean depths"),
+        ({"classes": "ten"}, "classes: expected a whole number"),
+        ({"classes": True}, "expected a whole number"),
+        ({"depths": 2}, "expected a list"),
+        ([], "expected keys and values"),
+    ],
+)
+def test_plain_data_that_is_no_spec_is_refused(data, said):
+    with pytest.raises(UserError, match=said):
+        ResNetSpec.from_dict(data)

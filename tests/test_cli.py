@@ -1,0 +1,319 @@
+"""What a person types: results, JSON, and one line for every mistake."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from resnetkit.cli import main
+from tests.conftest import TINY
+
+
+def run(*arguments: object) -> int:
+    return main([str(a) for a in arguments])
+
+
+def test_help_is_quick_and_does_not_import_torch():
+    code = (
+        "import sys; from resnetkit.cli import main\n"
+        "try: main(['train', '--help'])\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    )
+    fastest = 9.0
+    for _ in range(3):
+        began = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        fastest = min(fastest, time.perf_counter() - began)
+    assert fastest < 0.5
+    for flag in ("--model", "--recipe", "--epochs", "--batch-size", "--lr", "--image-size", "--seed",
+                 "--weights", "--precision", "--workers", "--threads", "--device", "--data-dir",
+                 "--limit", "--strict", "--checkpoint-seconds", "--resume", "--out", "--json"):  # fmt: skip
+        assert flag in done.stdout
+
+
+def test_without_a_command_there_is_help(capsys):
+    assert run() == 0
+    assert "predict" in capsys.readouterr().out
+
+
+def test_train_json(tmp_path, capsys):
+    assert (
+        run("train", "fashion-mnist", *TINY, "--epochs", 1, "--out", tmp_path / "x", "--json") == 0
+    )
+    captured = capsys.readouterr()
+    result = json.loads(captured.out)
+    assert list(result) == ["run", "steps", "epochs", "seconds", "val_top1", "resumed_at"]
+    assert (result["run"], result["steps"], result["resumed_at"]) == (str(tmp_path / "x"), 10, 0)
+    assert f"resnetkit evaluate {tmp_path / 'x'} fashion-mnist" in captured.err
+
+
+def test_default_run_folders_are_numbered(tmp_path, monkeypatch, pictures):
+    monkeypatch.chdir(tmp_path)
+    flags = ["--epochs", 1, "--batch-size", 16, "--threads", 1, "--image-size", 28, "--limit", 12]
+    for _ in range(2):
+        assert run("train", pictures, *flags) == 0
+    names = sorted(p.name for p in Path("runs").iterdir())
+    assert names == [f"{pictures.name}-resnet20-{i}" for i in (1, 2)]
+
+
+def test_finished_and_resumed_again(finished_run, capsys):
+    assert run("train", "--resume", "--out", finished_run) == 0
+    assert "is finished already: 2 epochs" in capsys.readouterr().err
+
+
+def test_evaluate(finished_run, capsys, tmp_path):
+    flags = ["--threads", 1, "--plot", tmp_path / "confusion.png"]
+    assert run("evaluate", finished_run, "fashion-mnist", *flags) == 0
+    said = capsys.readouterr().out
+    assert "10,000 images, part test" in said
+    assert "95% interval" in said
+    assert "Ankle boot" in said
+    assert Image.open(tmp_path / "confusion.png").size[0] > 500
+
+
+def test_evaluate_json_counts_every_image_once(finished_run, capsys):
+    assert run("evaluate", finished_run, "fashion-mnist", "--json", "--threads", 1) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert {"part", "images", "top1", "top5", "loss", "ece"} <= set(result)
+    assert result["images"] == np.sum(result["confusion"]) == 10_000
+    assert result["interval"][0] < result["top1"] < result["interval"][1]
+    assert result["top1"] > 0.2
+
+
+def test_the_held_out_part_is_found_again(finished_run, capsys):
+    assert run("evaluate", finished_run, "fashion-mnist", "--part", "val", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    rows = (finished_run / "metrics.jsonl").read_text().splitlines()
+    assert result["images"] == 600
+    assert result["top1"] == pytest.approx(json.loads(rows[-1])["val_top1"])
+    assert result["loss"] == pytest.approx(json.loads(rows[-1])["val_loss"], rel=1e-4)
+
+
+def test_a_flat_folder_it_was_trained_on_is_warned_of(pictures, tmp_path, capsys):
+    out = tmp_path / "x"
+    flags = ["--model", "resnet8", "--image-size", 28, "--epochs", 1, "--threads", 1]
+    assert run("train", pictures, *flags, "--out", out) == 0
+    capsys.readouterr()
+    assert run("evaluate", out, pictures, "--json") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["images"] == 36
+    assert "warning: it holds images that the network was trained on" in captured.err
+    assert run("evaluate", out / "classifier", pictures, "--part", "val", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 3
+    shutil.copytree(pictures / "Bag", tmp_path / "other" / "Bag")
+    assert run("evaluate", out, tmp_path / "other", "--json") == 0
+    captured = capsys.readouterr()
+    assert "no images of 2 classes: Sandal, Trouser" in captured.err
+    assert json.loads(captured.out)["images"] == 12
+
+
+def test_predict(finished_run, pictures, tmp_path, capsys):
+    good = sorted((pictures / "Bag").glob("*.png"))
+    (tmp_path / "bad.png").write_bytes(b"no")
+    paths = [good[0], tmp_path / "bad.png", pictures / "Sandal", f"{pictures}/Trouser/*.jpg"]
+    assert run("predict", finished_run, *paths, "--json", "--threads", 1) == 1
+    result = json.loads(capsys.readouterr().out)
+    assert len(result) == 2 + 12 + 4
+    assert result[0]["path"] == str(good[0])
+    assert len(result[0]["top"]) == 3
+    assert set(result[0]["top"][0]) == {"class", "probability"}
+    assert result[1] == {
+        "path": str(tmp_path / "bad.png"),
+        "error": "not an image that can be read",
+    }
+    assert run("predict", finished_run, good[0]) == 0
+    assert f"{good[0]}: " in capsys.readouterr().out
+
+
+def test_predict_agrees_with_the_network(classifier, pictures):
+    import torch
+
+    path = str(next((pictures / "Bag").glob("*.png")))
+    pixels = torch.from_numpy(np.asarray(Image.open(path)).copy())[None, :, :, None]
+    expected = classifier(pixels).softmax(1)[0]
+    top = classifier.predict([path], top=10)[0].top
+    assert [name for name, _ in top] == [
+        classifier.classes[i] for i in expected.argsort(descending=True)
+    ]
+    assert [p for _, p in top] == pytest.approx(sorted(expected.tolist(), reverse=True), abs=1e-6)
+
+
+def test_embeddings(finished_run, classifier, pictures, tmp_path, capsys):
+    out = tmp_path / "out.npz"
+    (tmp_path / "bad.png").write_bytes(b"no")
+    paths = [tmp_path / "bad.png", pictures]
+    assert run("predict", finished_run, *paths, "--embeddings", out, "--json") == 1
+    told = [entry for entry in json.loads(capsys.readouterr().out) if "top" in entry]
+    saved = np.load(out)
+    assert saved["features"].shape == (36, classifier.spec.features)
+    assert saved["paths"].tolist() == [entry["path"] for entry in told]
+    logits = classifier.logits(saved["features"])
+    assert [classifier.classes[i] for i in logits.argmax(1)] == [e["top"][0]["class"] for e in told]
+
+
+def test_models(capsys):
+    assert run("models", "resnet*", "--json") == 0
+    found = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert found["resnet18"]["parameters"] == 11_689_512
+    assert found["resnet1202"]["layers"] == 1202
+    assert run("models", "resnet18", "--image-size", 96, "--channels", 1, "--classes", 10) == 0
+    assert "128 x 12 x 12" in capsys.readouterr().out
+    assert run("models") == 0
+    assert "preplain1001" in capsys.readouterr().out
+
+
+def test_csv_from_beginning_to_end(pictures, tmp_path, capsys):
+    with (tmp_path / "all.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["path", "label", "part"])
+        for i, path in enumerate(sorted(pictures.rglob("*.*g"))):
+            part = ("train", "train", "val", "test")[i % 4]
+            table.writerow([os.path.relpath(path, tmp_path), path.parent.name, part])
+        table.writerow(["missing.png", "Bag", "train"])
+    flags = ["--model", "resnet8", "--image-size", 28, "--epochs", 1, "--threads", 1]
+    assert run("train", tmp_path / "all.csv", *flags, "--out", tmp_path / "x") == 0
+    assert "left out of train: " in capsys.readouterr().err
+    assert run("evaluate", tmp_path / "x", tmp_path / "all.csv", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 9
+
+
+# Every mistake: the arguments, and what the one line must say. {tmp}, {run}, {pictures} are paths.
+MISTAKES = [
+    ("trian", "invalid choice: 'trian'"),
+    ("train", "nothing to train on"),
+    ("train {tmp}/nothing", "no such file or folder"),
+    ("train {tmp}/empty", "no subfolders"),
+    ("train {tmp}/no-images", "no images"),
+    ("train {tmp}/one-class", "one class only, 'Bag'"),
+    ("train {tmp}/columns.csv", "no column 'label'; it has path, name"),
+    ("train {tmp}/absent.csv", "none of its files exists"),
+    ("train {tmp}/bad", "no training image of b"),
+    ("train fashion-mnist --model resnet19", "unknown model 'resnet19'; did you mean"),
+    ("train fashion-mnist --recipe defualt", "did you mean default?"),
+    ("train fashion-mnist --recipe {tmp}/keys.yaml", "unknown key 'learning_rate'"),
+    ("train fashion-mnist --recipe {tmp}/tags.yaml", "not plain YAML"),
+    ("train fashion-mnist --epoch 3", "unknown flag --epoch; did you mean --epochs"),
+    ("train fashion-mnist --batch-size 0", "batch_size must be at least 1"),
+    ("train fashion-mnist --epochs -1", "epochs must be at least 1"),
+    ("train fashion-mnist --epochs 1.5", "--epochs: expected a whole number, found '1.5'"),
+    ("train fashion-mnist --lr nan", "lr must be a finite number"),
+    ("train fashion-mnist --lr", "--lr: expected one argument"),
+    ("train fashion-mnist --schedule linear", "'linear' is not one of constant, step"),
+    ("train fashion-mnist --limit 5", "--limit 5 is less than one image for each of 10 classes"),
+    ("train fashion-mnist --threads 0", "--threads must be at least 1"),
+    ("train fashion-mnist --workers -1", "--workers must be at least 0"),
+    ("train fashion-mnist --device tpu", "invalid choice: 'tpu'"),
+    ("train fashion-mnist --checkpoint-seconds nan", "--checkpoint-seconds must be"),
+    ("train fashion-mnist --data-dir {tmp}", "has no train-images"),
+    ("train fashion-mnist --weights {tmp}/nothing.safetensors", "no such file of weights"),
+    ("train fashion-mnist --weights {tmp}/keys.yaml", "no weights that can be read safely"),
+    ("train fashion-mnist --model plain20 --identity-start", "a plain network has no shortcut"),
+    ("train fashion-mnist --out {run}", "exists already"),
+    ("train fashion-mnist --out {tmp}/keys.yaml/x", "cannot write"),
+    ("train fashion-mnist extra", "one argument too many: extra"),
+    ("train --resume", "--resume needs the run folder: --out"),
+    ("train --resume --out {tmp}/nothing", "there is no run folder"),
+    ("train --resume --out {tmp}/empty", "is no run folder"),
+    ("train --resume --out {run} --recipe default", "leave --recipe out"),
+    ("train --resume --out {run} --lr 0.5", "lr: 0.1 -> 0.5"),
+    ("evaluate {tmp}/nothing fashion-mnist", "no such run or Classifier folder"),
+    ("evaluate {tmp}/empty fashion-mnist", "neither a run nor a Classifier folder"),
+    ("evaluate {tmp}/unfinished fashion-mnist", "finish it with: resnetkit train --resume --out"),
+    ("evaluate {run} {pictures} --part test", "has no test part; it has train"),
+    ("evaluate {run} {tmp}/one-class --part val", "has no val part"),
+    ("evaluate {run} {tmp}/dogs", "classes that the classifier does not know: dog"),
+    ("evaluate {run} fashion-mnist --plot {tmp}/no/such.png", "cannot write"),
+    ("evaluate {run}", "the following arguments are required: DATA"),
+    ("predict {tmp}/unfinished {pictures}", "finish it with: resnetkit train --resume --out"),
+    ("predict {run}", "the following arguments are required: PICTURE"),
+    ("predict {run} {tmp}/nothing.jpg", "no such file or folder"),
+    ("predict {run} {tmp}/*.jpg", "no file matches"),
+    ("predict {run} {tmp}/empty", "no images in the folder"),
+    ("predict {run} {pictures} --top 0", "--top must be at least 1"),
+    ("predict {run} {pictures} --embeddings {tmp}/no/x.npz", "cannot write"),
+    ("predict {tmp}/damaged {pictures}", "damaged"),
+    ("predict {tmp}/other {pictures}", "does not fit this network"),
+    ("models resnext*", "no model matches 'resnext*'; did you mean"),
+    ("models resnet18 --image-size 0", "--image-size must be at least 1"),
+    ("models resnet18 --classes 0", "classes must be at least 1"),
+    ("models --json extra more", "one argument too many"),
+]
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory, pictures, finished_run) -> dict[str, Path]:
+    """The folder of things that are wrong."""
+    tmp = tmp_path_factory.mktemp("wrong")
+    (tmp / "empty").mkdir()
+    (tmp / "no-images" / "a").mkdir(parents=True)
+    (tmp / "no-images" / "a" / "notes.txt").write_text("no image")
+    for name in ("one-class", "dogs"):
+        folder = tmp / name / ("dog" if name == "dogs" else "Bag")
+        shutil.copytree(pictures / "Bag", folder)
+    for name in ("a", "b"):
+        (tmp / "bad" / name).mkdir(parents=True)
+        (tmp / "bad" / name / "x.png").write_bytes(b"no")
+    for picture in (pictures / "Bag").iterdir():
+        shutil.copy(picture, tmp / "bad" / "a")
+    (tmp / "columns.csv").write_text("path,name\na.png,b\n")
+    (tmp / "absent.csv").write_text("path,label\na.png,b\nc.png,d\n")
+    (tmp / "keys.yaml").write_text("learning_rate: 0.1\n")
+    (tmp / "tags.yaml").write_text("epochs: !!python/object/apply:os.getpid []\n")
+    shutil.copytree(finished_run, tmp / "unfinished")
+    shutil.rmtree(tmp / "unfinished" / "classifier")
+    for name in ("damaged", "other"):
+        shutil.copytree(finished_run / "classifier", tmp / name)
+    (tmp / "damaged" / "config.json").write_text("{")
+    config = json.loads((tmp / "other" / "config.json").read_text())
+    config["spec"]["depths"] = [2, 1, 1]
+    (tmp / "other" / "config.json").write_text(json.dumps(config))
+    return {"tmp": tmp, "run": finished_run, "pictures": pictures}
+
+
+def everything_in(folder: Path) -> list[tuple[str, int]]:
+    return sorted((str(p), p.stat().st_size) for p in folder.rglob("*"))
+
+
+@pytest.mark.parametrize(("command", "said"), MISTAKES, ids=[command for command, _ in MISTAKES])
+def test_a_mistake_is_one_line_exit_2_and_leaves_nothing(
+    command, said, places, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    arguments = [word.format(**places) for word in command.split()]
+    before = {name: everything_in(path) for name, path in places.items()}
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert lines[-1].startswith("resnetkit: ")
+    assert said in lines[-1]
+    assert all(line.startswith("left out of") for line in lines[:-1])
+    assert captured.out == ""
+    assert {name: everything_in(path) for name, path in places.items()} == before
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_read_only_folder(tmp_path):
+    """As a user who may write nothing there: root would be let through."""
+    tmp_path.chmod(0o555)
+    for parent in tmp_path.parents:
+        if parent.name.startswith("pytest-") or parent.parent.name.startswith("pytest-"):
+            parent.chmod(0o755)
+    code = (
+        "import os; from pathlib import Path; from resnetkit.files import check_can_create\n"
+        "os.geteuid() or os.setuid(65534)\n"
+        f"check_can_create(Path({str(tmp_path)!r}) / 'x')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "UserError: cannot write" in done.stderr
+    assert "Permission denied" in done.stderr

@@ -1,0 +1,104 @@
+"""Optimisers against the formulas of their papers, in float64."""
+
+import pytest
+import torch
+
+import resnetkit as rk
+from resnetkit.training.optim import (
+    Ema,
+    load_optimiser_tensors,
+    make_optimiser,
+    optimiser_tensors,
+)
+from resnetkit.training.recipe import OptimiserRecipe
+
+
+class Two(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(3, 4, dtype=torch.float64))
+        self.bias = torch.nn.Parameter(torch.randn(3, dtype=torch.float64))
+
+
+def steps(net: Two, recipe: OptimiserRecipe, gradients: list) -> None:
+    optimiser = make_optimiser(net, recipe)
+    for weight, bias in gradients:
+        net.weight.grad, net.bias.grad = weight.clone(), bias.clone()
+        optimiser.step()
+
+
+def some_gradients(count: int = 4) -> list:
+    return [
+        (torch.randn(3, 4, dtype=torch.float64), torch.randn(3, dtype=torch.float64))
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize("decay_norms", [False, True])
+def test_sgd_with_nesterov_momentum(decay_norms):
+    torch.manual_seed(0)
+    net, gradients = Two(), some_gradients()
+    expected = {name: p.detach().clone() for name, p in net.named_parameters()}
+    velocity = {name: torch.zeros_like(p) for name, p in expected.items()}
+    for pair in gradients:
+        for name, g in zip(("weight", "bias"), pair, strict=True):
+            decay = 0.01 if name == "weight" or decay_norms else 0.0
+            g = g + decay * expected[name]  # noqa: PLW2901
+            velocity[name] = 0.9 * velocity[name] + g
+            expected[name] = expected[name] - 0.1 * (g + 0.9 * velocity[name])
+    steps(net, OptimiserRecipe(weight_decay=0.01, decay_norms=decay_norms), gradients)
+    for name, parameter in net.named_parameters():
+        torch.testing.assert_close(parameter.data, expected[name])
+
+
+def test_adamw():
+    """Loshchilov & Hutter 2017, algorithm 2."""
+    torch.manual_seed(0)
+    net, gradients = Two(), some_gradients()
+    w = net.weight.detach().clone()
+    m, v = torch.zeros_like(w), torch.zeros_like(w)
+    for t, (g, _) in enumerate(gradients, 1):
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        step = (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)).sqrt() + 1e-8)
+        w = w - 0.01 * step - 0.01 * 0.05 * w
+    steps(net, OptimiserRecipe(optimiser="adamw", lr=0.01, weight_decay=0.05), gradients)
+    torch.testing.assert_close(net.weight.data, w)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_state_goes_into_tensors_and_back(kind):
+    recipe, gradients = OptimiserRecipe(optimiser=kind, lr=0.01), some_gradients(6)
+    torch.manual_seed(1)
+    whole = Two()
+    torch.manual_seed(1)
+    broken = Two()
+    steps(whole, recipe, gradients)
+    first = make_optimiser(broken, recipe)
+    for i, (weight, bias) in enumerate(gradients):
+        if i == 3:
+            kept = {name: t.clone() for name, t in optimiser_tensors(broken, first).items()}
+            first = make_optimiser(broken, recipe)
+            load_optimiser_tensors(broken, first, kept)
+        broken.weight.grad, broken.bias.grad = weight.clone(), bias.clone()
+        first.step()
+    assert torch.equal(whole.weight, broken.weight)
+    assert torch.equal(whole.bias, broken.bias)
+
+
+def test_ema_is_its_recurrence():
+    net = rk.create("resnet8", classes=3, channels=1)
+    ema = Ema(net, 0.95)
+    name = "stages.0.0.norm1.running_var"
+    expected = {key: net.state_dict()[key].clone() for key in ("head.weight", name)}
+    for step in range(300):
+        for tensor in net.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.normal_()
+        net.state_dict()["stem.norm.num_batches_tracked"].fill_(step)
+        ema.update(net, step)
+        decay = min(0.95, (1 + step) / (10 + step))
+        for key, value in expected.items():
+            expected[key] = decay * value + (1 - decay) * net.state_dict()[key]
+    for key, value in expected.items():
+        torch.testing.assert_close(ema.net.state_dict()[key], value, rtol=1e-5, atol=1e-6)
+    assert ema.net.state_dict()["stem.norm.num_batches_tracked"] == 299

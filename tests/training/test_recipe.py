@@ -1,0 +1,98 @@
+import dataclasses
+
+import pytest
+
+from resnetkit import Recipe, UserError
+from resnetkit.training.recipe import (
+    Facts,
+    differences,
+    flat_fields,
+    named_recipes,
+    override,
+    parse_recipe,
+    read_recipe,
+    resolve,
+)
+
+SMALL = Facts(frozenset({(28, 28)}), grey=True, bf16=True)
+MIXED = Facts(frozenset({(400, 300), (500, 375)}), grey=False, bf16=False)
+
+
+def test_flat_names_are_unique():
+    parts = [f for f in dataclasses.fields(Recipe) if dataclasses.is_dataclass(f.default_factory)]
+    inside = sum(len(dataclasses.fields(f.default_factory)) for f in parts)
+    assert len(flat_fields()) == len(dataclasses.fields(Recipe)) - len(parts) + inside
+
+
+@pytest.mark.parametrize("name", ["default", "textbook"])
+def test_yaml_round_trip(name):
+    recipe = read_recipe(name)
+    assert parse_recipe(recipe.to_yaml(), "x") == recipe
+    assert name in named_recipes()
+
+
+def test_the_textbooks_recipe():
+    """Dive into Deep Learning, chapter ResNet: lr 0.05, 10 epochs, batch 256, 96 px."""
+    recipe = read_recipe("textbook")
+    assert (recipe.model, recipe.epochs, recipe.batch_size) == ("resnet18", 10, 256)
+    assert recipe.data.image_size == 96
+    o = recipe.optimiser
+    assert (o.optimiser, o.lr, o.momentum, o.weight_decay, o.label_smoothing) == (
+        "sgd",
+        0.05,
+        0,
+        0,
+        0,
+    )
+    assert recipe.schedule.schedule == "constant"
+    assert (recipe.augmentation.crop, recipe.augmentation.flip) == ("none", False)
+
+
+def test_a_file_of_ones_own_and_flags_above_it(tmp_path):
+    (tmp_path / "mine.yaml").write_text("epochs: 3\noptimiser: {lr: 0.5}\n")
+    recipe = override(read_recipe(str(tmp_path / "mine.yaml")), {"lr": 0.25, "flip": False})
+    assert (recipe.epochs, recipe.optimiser.lr, recipe.augmentation.flip) == (3, 0.25, False)
+    assert recipe.optimiser.momentum == Recipe().optimiser.momentum
+    assert set(differences(Recipe(), recipe)) == {
+        "epochs: 20 -> 3", "lr: 0.1 -> 0.25", "flip: True -> False",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("epoch: 3", "unknown key 'epoch'; did you mean epochs"),
+        ("optimiser: {rl: 3}", "optimiser: unknown key 'rl'"),
+        ("epochs: many", "epochs: expected a whole number, found 'many'"),
+        ("epochs: 0", "epochs must be at least 1"),
+        ("optimiser: {lr: .nan}", "lr must be a finite number"),
+        ("schedule: {schedule: cosin}", "'cosin' is not one of constant, step"),
+        ("!!python/object/apply:os.system [ls]", "not plain YAML"),
+        ("a: b: c", "not plain YAML"),
+        ("- 1", "expected keys and values"),
+        ("optimiser: {momentum: 0.0}", "nesterov needs a momentum"),
+        ("{batch_size: 2, optimiser: {accumulate: 3}}", "accumulate 3 is more than the batch's 2"),
+        ("data: {channels: 2}", "channels must be 1 or 3"),
+    ],
+)
+def test_mistakes_in_a_file(text, said):
+    with pytest.raises(UserError, match=said):
+        parse_recipe(text, "mine.yaml")
+
+
+def test_unknown_recipes():
+    with pytest.raises(UserError, match="did you mean textbook"):
+        read_recipe("texbook")
+    with pytest.raises(UserError, match="unknown setting 'bach_size'; did you mean batch_size"):
+        override(Recipe(), {"bach_size": 3})
+
+
+def test_what_is_open_follows_the_data_and_the_machine():
+    small, mixed = resolve(Recipe(), SMALL), resolve(Recipe(), MIXED)
+    assert (small.model, small.data.image_size, small.data.channels) == ("resnet20", 28, 1)
+    assert (small.augmentation.crop, small.precision) == ("shift", "bf16")
+    assert (mixed.model, mixed.data.image_size, mixed.data.channels) == ("resnet18", 128, 3)
+    assert (mixed.augmentation.crop, mixed.precision) == ("resized", "fp32")
+    textbook = read_recipe("textbook")
+    assert resolve(textbook, SMALL).model == "resnet18"
+    assert resolve(textbook, SMALL).augmentation.crop == "none"
