@@ -1,0 +1,66 @@
+"""images/s of `resnetkit train`, input included, against a plain torchvision loop.
+
+    python benchmarks/train_speed.py --peers .venv-peers/bin/python
+
+resnet18, one channel, 96 px, batch 64, the same Fashion-MNIST pictures, two cores; both sides from
+step 20 on, in alternating processes. Ours is the rate of metrics.jsonl for a second epoch of the
+same length. Writes benchmarks/results/train_speed.json.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from resnetkit.data.fashion_mnist import find_fashion_mnist
+
+IMAGES, BATCH = 2560, 64
+RESULTS = Path(__file__).parent / "results"
+
+
+def ours(precision: str) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "run"
+        flags = (
+            f"--recipe textbook --epochs 2 --batch-size {BATCH} --limit {IMAGES} "
+            f"--val-fraction 0.001 --precision {precision} --out {out}"
+        )
+        command = [sys.executable, "-m", "resnetkit", "train", "fashion-mnist", *flags.split()]
+        subprocess.run(command, check=True, capture_output=True)
+        rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return rows[1]["images_per_second"]
+
+
+def theirs(python: str) -> float:
+    script = Path(__file__).parent / "peer_loop.py"
+    flags = ["--images", str(IMAGES), "--batch-size", str(BATCH)]
+    command = [python, str(script), str(find_fashion_mnist()), *flags]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)["images_per_second"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peers", required=True, help="python of the environment of `make peers`")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    rounds = []
+    for _ in range(options.rounds):
+        row = {"auto": ours("auto"), "torchvision": theirs(options.peers), "fp32": ours("fp32")}
+        rounds.append(row)
+        print(" ".join(f"{name} {rate:.1f}" for name, rate in row.items()), flush=True)
+    ratios = {
+        name: statistics.median(row[name] / row["torchvision"] for row in rounds)
+        for name in ("auto", "fp32")
+    }
+    print("median ratio to torchvision:", {name: round(r, 2) for name, r in ratios.items()})
+    RESULTS.mkdir(exist_ok=True)
+    content = json.dumps({"images_per_second": rounds, "median_ratio": ratios}, indent=1)
+    (RESULTS / "train_speed.json").write_text(content + "\n")
+
+
+if __name__ == "__main__":
+    main()
