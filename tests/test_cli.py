@@ -223,6 +223,7 @@ MISTAKES = [
     ("train fashion-mnist --model plain20 --identity-start", "a plain network has no shortcut"),
     ("train fashion-mnist --out {run}", "exists already"),
     ("train fashion-mnist --out {tmp}/keys.yaml/x", "cannot write"),
+    ("train fashion-mnist --model resnet18 --batch-size 1", "batch norm needs more than one image"),
     ("train fashion-mnist extra", "one argument too many: extra"),
     ("train --resume", "--resume needs the run folder: --out"),
     ("train --resume --out {tmp}/nothing", "there is no run folder"),

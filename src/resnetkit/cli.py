@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -25,12 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         say(f"resnetkit: {error}")
         return 2
+    except BrokenPipeError:  # who read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        say(f"resnetkit: {error.filename or 'input or output'}: {error.strerror or error}")
+        return 2
     except KeyboardInterrupt:
         say("resnetkit: interrupted")
         return SIGNAL_EXIT + 2
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
 
 
 def train(options: argparse.Namespace) -> int:

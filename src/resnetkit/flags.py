@@ -4,6 +4,7 @@ import argparse
 import difflib
 import typing
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from typing import Any, NoReturn
 
 from resnetkit.config import parse
@@ -61,6 +62,7 @@ def make_parser(runs: Mapping[str, Run]) -> Parser:
         command = commands.add_parser(name, help=summary, description=_sentence(summary))
         command.set_defaults(run=runs[name])
         add_flags(command)
+    parser.add_argument("--version", action="version", version=f"resnetkit {version('resnetkit')}")
     parser.set_defaults(run=lambda _: parser.print_help() or 0)
     return parser
 

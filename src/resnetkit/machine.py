@@ -1,5 +1,6 @@
 """The machine a run is on: device, threads, and what must be equal for equal bits."""
 
+import ctypes
 import os
 import platform
 from importlib.metadata import version
@@ -26,8 +27,31 @@ def ready_machine(
         raise UserError(f"--threads must be at least 1, not {threads}")
     if workers is not None and workers < 0:
         raise UserError(f"--workers must be at least 0, not {workers}")
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads or _cores())
+    _keep_freed_memory()
     return choose_device(device), torch.get_num_threads() if workers is None else workers
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep what is freed: every step asks for the same large blocks again.
+
+    Otherwise it gives them back to the system each time and gets them again empty, page by page:
+    a tenth of a training step. The peak stays the same. No bit of a result depends on it.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_MMAP_THRESHOLD, 2**30)
+        libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -43,6 +67,14 @@ def choose_device(name: str = "auto") -> torch.device:
         found = ", ".join(kind for kind, is_there in there.items() if is_there)
         raise UserError(f"no device {name} on this machine; there is {found}")
     return torch.device(name)
+
+
+def repeatable(device: torch.device) -> None:
+    """Ask CUDA for kernels that add in the same order every time; the CPU's do without asking."""
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cudnn.benchmark = False
+        torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def computes_bf16(device: torch.device) -> bool:

@@ -56,6 +56,6 @@ def test_a_failed_write_leaves_the_old_one(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr("safetensors.torch.save_file", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(UserError, match="disk full; the one before it stays"):
         checkpoint.save(tmp_path, state(2))
     assert [p.name for p in tmp_path.iterdir()] == ["step-000000001.safetensors"]

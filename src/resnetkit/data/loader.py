@@ -60,7 +60,7 @@ class Loader:
         self.source, self.transform, self.augmentation = source, transform, augmentation
         self.seed, self.workers, self.skip_bad = seed, workers, skip_bad
         self.skipped: list[BadImage] = []
-        self.bounds = _bounds(len(source), batch_size)
+        self.bounds = batch_bounds(len(source), batch_size)
 
     @property
     def steps(self) -> int:
@@ -118,7 +118,7 @@ class Loader:
 _order = lru_cache(maxsize=4)(epoch_order)
 
 
-def _bounds(images: int, batch_size: int) -> list[int]:
+def batch_bounds(images: int, batch_size: int) -> list[int]:
     """Where each batch begins, and the end of the last."""
     bounds = [*range(0, images, batch_size), images]
     if len(bounds) > 2 and bounds[-1] - bounds[-2] == 1:

@@ -13,6 +13,8 @@ class Stem(nn.Module):
     """From the image to the first stage's channels (He 2015, table 1 and section 4.2).
 
     With full pre-activation the norm and ReLU belong to the first block: He 2016, appendix.
+    ReLU comes after pooling: the larger of two numbers is cut at 0 as well after as before, in
+    the same bits, and there are a quarter as many to cut.
     """
 
     def __init__(self, spec: ResNetSpec):
@@ -27,10 +29,8 @@ class Stem(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) -> (N, stem_width, H / 4, W / 4), or at full size when small."""
-        x = self.norm(self.conv(x))
-        if self.activate:
-            x = functional.relu(x, inplace=True)
-        return self.pool(x)
+        x = self.pool(self.norm(self.conv(x)))
+        return functional.relu(x) if self.activate else x
 
 
 class ResNet(nn.Module):

@@ -41,13 +41,20 @@ class State:
 
 
 def save(folder: Path, state: State) -> Path:
-    """Write a checkpoint so that a kill at any moment leaves the last good one."""
+    """Write a checkpoint so that a kill at any moment leaves the last good one.
+
+    Raises:
+        UserError: the disk is full, or the folder cannot be written any more.
+    """
     path = folder / f"step-{state.step:09d}.safetensors"
     tensors = {name: t.detach().cpu().contiguous() for name, t in state.tensors.items()}
     about = json.dumps({k: v for k, v in asdict(_without_tensors(state)).items() if k != "tensors"})
     metadata = {"format": FORMAT, "state": about, "sha256": _digest(about, tensors)}
-    with whole_file(path) as beside:
-        safetensors.torch.save_file(tensors, beside, metadata)
+    try:
+        with whole_file(path) as beside:
+            safetensors.torch.save_file(tensors, beside, metadata)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise UserError(f"cannot write {path}: {error}; the one before it stays") from error
     for old in checkpoints(folder)[:-KEPT]:
         old.unlink()
     return path

@@ -1,6 +1,7 @@
 """One training run from beginning to end: data, recipe, run folder, trainer, Classifier."""
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,15 @@ import torch
 
 from resnetkit.classifier import Classifier, Training, classifier_folder
 from resnetkit.data import prepare
-from resnetkit.data.loader import Loader
+from resnetkit.data.loader import Loader, batch_bounds
 from resnetkit.data.sources import Dataset, Source, open_dataset
 from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
 from resnetkit.files import check_can_create, remove_tree, remove_unfinished
-from resnetkit.machine import ready_machine
+from resnetkit.machine import ready_machine, repeatable
 from resnetkit.nets.create import create
 from resnetkit.nets.resnet import ResNet, with_layout
+from resnetkit.nets.summary import summarise
 from resnetkit.nets.zoo import spec_of
 from resnetkit.training import checkpoint
 from resnetkit.training.images import (
@@ -36,8 +38,10 @@ from resnetkit.weights import load_weights
 
 @dataclass(frozen=True)
 class Session:
-    """How a run is carried out: nothing here changes a bit of what it computes but the threads
-    and the device, which a resumed run must share.
+    """How a run is carried out.
+
+    None of it changes a bit of the result but the number of threads and the device, which a
+    resumed run must share with its start.
 
     Attributes:
         out: the run folder; by default runs/<data>-<model>-<n>.
@@ -96,6 +100,7 @@ def start_run(recipe: Recipe, session: Session, observer: Observer) -> RunResult
     if recipe.model is not None:
         spec_of(recipe.model)
     device, workers = ready_machine(session.device, session.threads, session.workers)
+    repeatable(device)
     dataset = open_dataset(recipe.data.data, session.data_dir)
     check_classes(dataset)
     fingerprints = {part: prepare.fingerprint(dataset.parts[part]) for part in used_parts(dataset)}
@@ -109,8 +114,9 @@ def start_run(recipe: Recipe, session: Session, observer: Observer) -> RunResult
         images={part: len(source) for part, source in sources.items()},
         skipped=skipped,
     )
-    out = out or free_name(dataset.name, recipe.model or "")
     net = _network(recipe, record.classes)
+    _check_batch(recipe, len(sources["train"]), net)
+    out = out or free_name(dataset.name, recipe.model or "")
     work = _Work(recipe, session, observer, dataset, sources, record, device, workers)
     return work.carry_out(RunFolder.create(out, recipe, record), net, None)
 
@@ -134,6 +140,7 @@ def resume_run(settings: dict[str, Any], session: Session, observer: Observer) -
     if run.finished:
         return _finished(run, recipe)
     device, workers = ready_machine(session.device, session.threads, session.workers)
+    repeatable(device)
     dataset = open_dataset(recipe.data.data, session.data_dir)
     record = run.data()
     check_same_data(dataset, record, run.path)
@@ -243,9 +250,23 @@ def _measured(recipe: Recipe, train: Source) -> Recipe:
         mean, std = prepare.mean_and_deviation(train, channels)
         data = replace(data, mean=data.mean or mean, std=data.std or std)
     recipe = replace(recipe, data=data)
-    steps = recipe.epochs * Loader(train, _transform(recipe), recipe.batch_size).steps
+    steps = recipe.epochs * (len(batch_bounds(len(train), recipe.batch_size)) - 1)
     warm = warmup_steps(recipe.schedule, steps)
     return replace(recipe, schedule=replace(recipe.schedule, warmup_steps=warm))
+
+
+def _check_batch(recipe: Recipe, images: int, net: ResNet) -> None:
+    """Refuse what batch norm cannot train on: a single value a channel has no deviation."""
+    pieces, side = recipe.optimiser.accumulate, recipe.data.image_size or 1
+    sizes = [b - a for a, b in pairwise(batch_bounds(images, recipe.batch_size))]
+    smallest = min(size // min(size, pieces) for size in sizes)
+    last_stage = summarise(net.spec, side, side).rows[len(net.spec.depths)]
+    if smallest < 2 and last_stage.shape[1:] == (1, 1):
+        raise UserError(
+            f"{recipe.model} at {side} pixels ends in a single pixel, of which batch norm needs more "
+            f"than one image at a time: raise --batch-size, lower --accumulate, or train on larger "
+            f"images"
+        )
 
 
 def _transform(recipe: Recipe) -> Transform:
