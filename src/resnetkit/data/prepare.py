@@ -73,12 +73,17 @@ def split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, n
 
 
 def limit(labels: np.ndarray, images: int, seed: int) -> np.ndarray:
-    """Sorted indices of a stratified `images` of them: every class by its share, at least one."""
+    """Sorted indices of a stratified `images` of them: every class by its share, at least one.
+
+    `images` must be at least the number of classes; where there are fewer, all are taken.
+    """
+    images = min(images, len(labels))
     classes, counts = np.unique(labels, return_counts=True)
-    shares = counts * min(1.0, images / len(labels))
-    wanted = np.maximum(1, np.floor(shares)).astype(int)
-    for place in np.argsort(wanted - shares, kind="stable")[: max(0, images - wanted.sum())]:
-        wanted[place] = min(wanted[place] + 1, counts[place])
+    shares = counts * (images / len(labels))
+    wanted = np.ones(len(classes), int)
+    for _ in range(images - len(classes)):
+        open_shares = np.where(wanted < counts, shares - wanted, -np.inf)
+        wanted[open_shares.argmax()] += 1
     chosen = [
         _shuffled(np.flatnonzero(labels == label), seed, _LIMIT, int(label))[:count]
         for label, count in zip(classes, wanted, strict=True)

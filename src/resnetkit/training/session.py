@@ -263,9 +263,9 @@ def _check_batch(recipe: Recipe, images: int, net: ResNet) -> None:
     last_stage = summarise(net.spec, side, side).rows[len(net.spec.depths)]
     if smallest < 2 and last_stage.shape[1:] == (1, 1):
         raise UserError(
-            f"{recipe.model} at {side} pixels ends in a single pixel, of which batch norm needs more "
-            f"than one image at a time: raise --batch-size, lower --accumulate, or train on larger "
-            f"images"
+            f"{recipe.model} at {side} pixels ends in a single pixel, of which batch norm needs "
+            f"more than one image at a time: raise --batch-size, lower --accumulate, or train on "
+            f"larger images"
         )
 
 
