@@ -10,8 +10,8 @@ PEERS   := .venv-peers
 .PHONY: help demo test check data kill-resume bench peers clean
 
 help:
-	@echo "make demo         train on Fashion-MNIST, look at it, use it (about 4 minutes)"
-	@echo "make test         all tests (about 3 minutes)"
+	@echo "make demo         train on Fashion-MNIST, look at it, use it (about 3 minutes)"
+	@echo "make test         all tests (about 1 minute)"
 	@echo "make check        ruff, ty, import-linter, deptry"
 	@echo "make kill-resume  20 runs killed and resumed, compared bit by bit (about 8 minutes)"
 	@echo "make bench        training speed against torchvision, textbook against default (half an hour)"

@@ -3,7 +3,7 @@
 set -eu
 show() { printf '\n\033[1m$ %s\033[0m\n' "$*" | sed "s|$RUN|resnetkit|"; "$@"; }
 
-echo "resnetkit in four commands. Training takes about three minutes on two cores."
+echo "resnetkit in four commands: about three minutes on two cores."
 rm -rf "$OUT"
 show "$RUN" models resnet20 --image-size 28 --channels 1
 show "$RUN" train fashion-mnist --model resnet20 --epochs 4 --out "$OUT"
