@@ -12,7 +12,15 @@ from resnetkit.classifier import Classifier
 from resnetkit.config import to_plain
 from resnetkit.data import prepare
 from resnetkit.data.decode import BadImage
-from resnetkit.data.sources import Dataset, FileSource, Source, Subset, images_under, open_dataset
+from resnetkit.data.sources import (
+    Dataset,
+    FileSource,
+    Source,
+    Subset,
+    images_under,
+    locate,
+    open_dataset,
+)
 from resnetkit.errors import UserError
 from resnetkit.files import whole_file
 from resnetkit.metrics import Result
@@ -51,7 +59,7 @@ def train(
     settings = {name: value for name, value in settings.items() if name not in own}
     observer = observer or TerminalObserver()
     if data is not None:
-        settings["data"] = data
+        settings["data"] = locate(data)
     if resume:
         result = resume_run(settings, session, observer)
     else:

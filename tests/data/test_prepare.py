@@ -56,7 +56,7 @@ def test_scan_lists_what_cannot_be_read(pictures, tmp_path):
 
 
 def test_mean_and_deviation_are_the_published_ones(fashion):
-    mean, std = prepare.mean_and_deviation(fashion.parts["train"], 1, most=60_000)
+    mean, std = prepare.mean_and_deviation(fashion.parts["train"], 28, 1, workers=2, most=60_000)
     assert mean == pytest.approx([0.2860], abs=1e-4)
     assert std == pytest.approx([0.3530], abs=1e-4)
 

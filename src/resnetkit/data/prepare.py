@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from resnetkit.data.decode import BadImage
+from resnetkit.data.loader import Loader
 from resnetkit.data.sources import ArraySource, Source, Subset
+from resnetkit.data.transform import Transform
 
 _SPLIT, _LIMIT = 2, 3  # which stream of random numbers of a seed
 
@@ -96,20 +98,31 @@ def _shuffled(members: np.ndarray, seed: int, stream: int, label: int) -> np.nda
     return generator.permutation(members)
 
 
-def mean_and_deviation(source: Source, channels: int, most: int = 5000):
+def mean_and_deviation(
+    source: Source, size: int, channels: int, *, workers: int = 0, most: int = 5000
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation a channel, pixels in 0..1, of up to `most` evenly spaced images.
 
+    Args:
+        source: the training images.
+        size: what they are resized to, in pixels.
+        channels: 1 or 3.
+        workers: threads that load images; the sums are whole numbers, the same for any number.
+        most: images to look at.
+
     Returns:
-        Two tuples of `channels` numbers, rounded to 4 digits.
+        `channels` numbers each, rounded to 4 digits.
     """
-    sums, squares, pixels = np.zeros(channels), np.zeros(channels), 0
-    for index in np.linspace(0, len(source) - 1, min(most, len(source))).astype(int):
-        image = source.image(index, channels).reshape(-1, channels) / 255
-        sums += image.sum(axis=0)
-        squares += (image**2).sum(axis=0)
-        pixels += len(image)
-    mean = sums / pixels
-    deviation = np.sqrt(np.maximum(squares / pixels - mean**2, 1e-4))
+    some = np.linspace(0, len(source) - 1, min(most, len(source))).astype(int)
+    zeros, ones = (0.0,) * channels, (1.0,) * channels
+    plain = Transform(size=size, channels=channels, mean=zeros, std=ones)
+    sums = squares = np.zeros(channels, np.int64)
+    for batch in Loader(Subset(source, some), plain, 64, workers=workers).epoch():
+        pixels = batch.images.numpy().reshape(-1, channels).astype(np.int64)
+        sums, squares = sums + pixels.sum(axis=0), squares + (pixels**2).sum(axis=0)
+    count = len(some) * size * size
+    mean = sums / count / 255
+    deviation = np.sqrt(np.maximum(squares / count / 255**2 - mean**2, 1e-4))
     return tuple(mean.round(4).tolist()), tuple(deviation.round(4).tolist())
 
 
@@ -125,7 +138,7 @@ def fingerprint(source: Source) -> str:
         return digest.hexdigest()
     for index in range(len(source)):
         name = source.name(index)
-        digest.update(os.fsencode(name))
+        digest.update(os.fsencode(os.path.abspath(name)))  # noqa: PTH100 (links stay links)
         try:
             status = Path(name).stat()
             digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())

@@ -18,6 +18,7 @@ IMAGE_ENDINGS = frozenset({
     ".ppm", ".pgm", ".pbm", ".pnm",
 })  # fmt: skip
 PARTS = ("train", "val", "test")
+FASHION_MNIST = "fashion-mnist"
 _FOLDER_NAMES = {"train": ["train", "training"], "val": ["val", "valid", "validation"],
                  "test": ["test"]}  # fmt: skip
 
@@ -140,11 +141,11 @@ def open_dataset(data: str, data_dir: str | None = None) -> Dataset:
         UserError: there is no such thing, or it holds no classes or no images.
     """
     path = Path(data)
-    if data == "fashion-mnist":
+    if data == FASHION_MNIST:
         return _fashion_mnist(find_fashion_mnist(data_dir))
     if not path.exists():
         hint = "give fashion-mnist, a folder with one subfolder a class, or a CSV of path,label"
-        if "/" not in data and nearest(data, ["fashion-mnist"]).startswith("did"):
+        if "/" not in data and nearest(data, [FASHION_MNIST]).startswith("did"):
             hint = "did you mean fashion-mnist?"
         raise UserError(f"no such file or folder: {data}; {hint}")
     if path.is_dir():
@@ -152,6 +153,11 @@ def open_dataset(data: str, data_dir: str | None = None) -> Dataset:
     if path.suffix.lower() not in (".csv", ".txt", ".tsv"):
         raise UserError(f"{data} is neither a folder nor a CSV of path,label")
     return _csv(path)
+
+
+def locate(data: str) -> str:
+    """The same data set by a name that holds from any folder: an absolute path, or the word."""
+    return os.path.abspath(data) if data != FASHION_MNIST and Path(data).exists() else data  # noqa: PTH100
 
 
 def _fashion_mnist(folder: Path) -> Dataset:
@@ -163,7 +169,7 @@ def _fashion_mnist(folder: Path) -> Dataset:
         if len(images) != len(labels) or labels.max(initial=0) >= len(CLASSES):
             raise UserError(f"{folder}: images and labels of {stem} do not belong together")
         parts[part] = ArraySource(images[..., None], labels, f"fashion-mnist/{part}")
-    return Dataset("fashion-mnist", "fashion-mnist", CLASSES, parts, flat=False)
+    return Dataset(FASHION_MNIST, FASHION_MNIST, CLASSES, parts, flat=False)
 
 
 def _folder(root: Path) -> Dataset:
@@ -190,7 +196,7 @@ def _folder(root: Path) -> Dataset:
         parts[part] = FileSource(paths, np.array(labels, np.int64))
     if not any(len(part) for part in parts.values()):
         raise UserError(f"{root}: no images in its subfolders ({', '.join(names[:5])})")
-    return Dataset(root.resolve().name, str(root.resolve()), names, parts, flat=not found or flat)
+    return Dataset(root.resolve().name, locate(str(root)), names, parts, flat=not found or flat)
 
 
 def _class_folders(folder: Path) -> list[str]:
@@ -264,4 +270,4 @@ def _csv(file: Path) -> Dataset:
     }
     if not any((file.parent / path).exists() for rows in table.values() for path, _ in rows):
         raise UserError(f"{file}: none of its files exists; paths are relative to {file.parent}")
-    return Dataset(file.stem, str(file.resolve()), names, parts, flat="part" not in columns)
+    return Dataset(file.stem, locate(str(file)), names, parts, flat="part" not in columns)

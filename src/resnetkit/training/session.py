@@ -107,7 +107,7 @@ def start_run(recipe: Recipe, session: Session, observer: Observer) -> RunResult
     skipped, facts = look_through(dataset, workers, session.strict, device, observer)
     recipe = resolve(recipe, facts)
     sources = choose_images(dataset, recipe, skipped)
-    recipe = _measured(recipe, sources["train"])
+    recipe = _measured(recipe, sources["train"], workers)
     record = DataRecord(
         classes=dataset.classes,
         fingerprints=fingerprints,
@@ -239,7 +239,7 @@ class _Work:
         )
 
 
-def _measured(recipe: Recipe, train: Source) -> Recipe:
+def _measured(recipe: Recipe, train: Source, workers: int) -> Recipe:
     """The recipe with mean and deviation of the training images, and the warm-up in steps."""
     data, channels = recipe.data, recipe.data.channels or 3
     if recipe.weights and data.mean is None and Path(recipe.weights).is_dir():
@@ -247,7 +247,9 @@ def _measured(recipe: Recipe, train: Source) -> Recipe:
         if of.channels == channels:
             data = replace(data, mean=of.mean, std=data.std or of.std)
     if data.mean is None or data.std is None:
-        mean, std = prepare.mean_and_deviation(train, channels)
+        mean, std = prepare.mean_and_deviation(
+            train, data.image_size or 1, channels, workers=workers
+        )
         data = replace(data, mean=data.mean or mean, std=data.std or std)
     recipe = replace(recipe, data=data)
     steps = recipe.epochs * (len(batch_bounds(len(train), recipe.batch_size)) - 1)
