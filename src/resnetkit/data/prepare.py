@@ -34,16 +34,21 @@ class Scan:
     grey: bool
 
 
-def scan(source: Source, workers: int, advance: Callable[[], None] = lambda: None) -> Scan:
-    """Decode every image once, in threads; `advance` is called after each."""
+def scan(source: Source, workers: int, advance: Callable[[int], None] = lambda _: None) -> Scan:
+    """Decode every image once, in threads; `advance` is called with the number of those done."""
     if isinstance(source, ArraySource):
         shape = source.images.shape
         return Scan(np.arange(len(source)), [], frozenset({shape[1:3]}), shape[3] == 1)
+    chunks = [range(i, min(i + CHUNK, len(source))) for i in range(0, len(source), CHUNK)]
+    found = []
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        found = []
-        for look in pool.map(lambda i: _look(source, i), range(len(source))):
-            found.append(look)
-            advance()
+        try:
+            for looks in pool.map(lambda chunk: [_look(source, i) for i in chunk], chunks):
+                found += looks
+                advance(len(looks))
+        except BaseException:  # Ctrl-C shall not wait for the images that nobody has begun
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     shapes = {look for look in found if isinstance(look, tuple)}
     return Scan(
         np.array([i for i, look in enumerate(found) if isinstance(look, tuple)], np.int64),
@@ -51,6 +56,10 @@ def scan(source: Source, workers: int, advance: Callable[[], None] = lambda: Non
         frozenset((shape[0], shape[1]) for shape in shapes),
         all(shape[2] == 1 for shape in shapes),
     )
+
+
+CHUNK = 64
+"""Images that a thread looks at before it says so."""
 
 
 def _look(source: Source, index: int) -> tuple[int, ...] | BadImage:

@@ -49,7 +49,7 @@ def look_through(
     for part in used_parts(dataset):
         source = dataset.parts[part]
         with observer.counting(f"looking through {part}", len(source)) as advance:
-            found = prepare.scan(source, workers, lambda advance=advance: advance(1))
+            found = prepare.scan(source, workers, advance)
         if found.bad and strict:
             raise UserError(f"--strict: {found.bad[0]} ({len(found.bad)} such in {part})")
         _tell_bad(found.bad, part, observer)

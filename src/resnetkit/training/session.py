@@ -136,6 +136,8 @@ def resume_run(settings: dict[str, Any], session: Session, observer: Observer) -
     if session.out is None:
         raise UserError("--resume needs the run folder: --out runs/x")
     run = RunFolder.open(Path(session.out))
+    for folder in (run.path, run.checkpoints):
+        remove_unfinished(folder)
     recipe = _same_recipe(run, settings)
     if run.finished:
         return _finished(run, recipe)
@@ -145,8 +147,6 @@ def resume_run(settings: dict[str, Any], session: Session, observer: Observer) -
     record = run.data()
     check_same_data(dataset, record, run.path)
     sources = choose_images(dataset, recipe, record.skipped)
-    for folder in (run.path, run.checkpoints):
-        remove_unfinished(folder)
     found = checkpoint.checkpoints(run.checkpoints)
     state = checkpoint.load(found[-1]) if found else None
     net = _network(recipe, record.classes, fresh=state is None)
