@@ -60,6 +60,8 @@ def train(
     observer = observer or TerminalObserver()
     if data is not None:
         settings["data"] = locate(data)
+    if settings.get("weights") is not None:
+        settings["weights"] = locate(settings["weights"])
     if resume:
         result = resume_run(settings, session, observer)
     else:

@@ -114,9 +114,9 @@ class Classifier:
         }
         with whole_folder(folder) as beside:
             safetensors.torch.save_file(state, beside / "model.safetensors")
-            text = json.dumps(config, indent=2, ensure_ascii=False)
+            text = json.dumps(config, indent=2)
             (beside / "config.json").write_text(text + "\n", encoding="utf-8")
-            (beside / "README.md").write_text(self._card(), encoding="utf-8")
+            (beside / "README.md").write_bytes(self._card().encode(errors="backslashreplace"))
 
     @classmethod
     def load(cls, path: str | Path) -> "Classifier":

@@ -1,6 +1,7 @@
 """One command per verb: parse, call, print. torch is imported only once there is work to do."""
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -12,6 +13,7 @@ from resnetkit.errors import UserError
 from resnetkit.flags import make_parser
 from resnetkit.training.recipe import flat_fields
 
+MOST_PIXELS_A_SIDE = 10_000
 SIGNAL_EXIT = 128
 """A command that a signal ended exits with this plus the signal's number, as shells do."""
 
@@ -20,21 +22,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 2 for what the person can mend, in one line."""
     warnings.filterwarnings("ignore", module=r"PIL\.")
     runs = {"train": train, "evaluate": evaluate, "predict": predict, "models": models}
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name is printed in its own bytes
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         options = make_parser(runs).parse_args(arguments)
-        return options.run(options)
+        code = options.run(options)
+        sys.stdout.flush()
+        return code
     except UserError as error:
         say(f"resnetkit: {error}")
-        return 2
     except BrokenPipeError:  # who read our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
         say(f"resnetkit: {error.filename or 'input or output'}: {error.strerror or error}")
-        return 2
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        say("resnetkit: not enough memory: lower --batch-size or --image-size")
     except KeyboardInterrupt:
         say("resnetkit: interrupted")
         return SIGNAL_EXIT + 2
+    return 2
 
 
 def train(options: argparse.Namespace) -> int:
@@ -112,7 +121,7 @@ def predict(options: argparse.Namespace) -> int:
         observer=TerminalObserver(),
     )
     if options.json:
-        print(json.dumps([prediction.to_dict() for prediction in found], ensure_ascii=False))
+        print(json.dumps([prediction.to_dict() for prediction in found]))
     elif any(not prediction.error for prediction in found):
         print(tables.predictions(found))
     failed = [prediction for prediction in found if prediction.error]
@@ -125,8 +134,8 @@ def models(options: argparse.Namespace) -> int:
     """`resnetkit models [PATTERN]`."""
     from resnetkit import tables
 
-    if options.image_size is not None and options.image_size < 1:
-        raise UserError(f"--image-size must be at least 1, not {options.image_size}")
+    if options.image_size is not None and not 1 <= options.image_size <= MOST_PIXELS_A_SIDE:
+        raise UserError(f"--image-size must be 1 to {MOST_PIXELS_A_SIDE}, not {options.image_size}")
     found = tables.costs(options.pattern, options.image_size, options.channels, options.classes)
     if options.json:
         print(json.dumps(tables.costs_json(found)))

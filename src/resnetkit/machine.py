@@ -9,6 +9,8 @@ import torch
 
 from resnetkit.errors import UserError
 
+MOST_THREADS = 1024
+
 
 def ready_machine(
     device: str = "auto", threads: int | None = None, workers: int | None = None
@@ -23,10 +25,9 @@ def ready_machine(
     Raises:
         UserError: there is no such device, or a number makes no sense.
     """
-    if threads is not None and threads < 1:
-        raise UserError(f"--threads must be at least 1, not {threads}")
-    if workers is not None and workers < 0:
-        raise UserError(f"--workers must be at least 0, not {workers}")
+    for name, count, least in (("threads", threads, 1), ("workers", workers, 0)):
+        if count is not None and not least <= count <= MOST_THREADS:
+            raise UserError(f"--{name} must be {least} to {MOST_THREADS}, not {count}")
     torch.set_num_threads(threads or _cores())
     _keep_freed_memory()
     return choose_device(device), torch.get_num_threads() if workers is None else workers

@@ -10,7 +10,7 @@ from resnetkit.training import checkpoint
 def state(step: int = 7) -> checkpoint.State:
     tensors = {"a/x": torch.randn(3, 4), "n": torch.tensor(5), "b": torch.randn(2).bfloat16()}
     return checkpoint.State(
-        step, {"block": "basic"}, {"threads": "2"}, [{"epoch": 1}], 1.5, 0.5, tensors
+        step, {"epochs": 3}, {"block": "basic"}, {"threads": "2"}, [{"epoch": 1}], 1.5, 0.5, tensors
     )
 
 

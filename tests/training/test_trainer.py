@@ -276,3 +276,17 @@ def test_bad_images_are_left_out_and_listed(pictures, tmp_path):
     shutil.rmtree(out / "classifier")
     with pytest.raises(rk.UserError, match="are not those it began with"):
         rk.train(resume=True, out=str(out), threads=1, observer=Observer())
+
+
+def test_a_checkpoint_of_another_run_is_refused(undisturbed, tmp_path):
+    import shutil
+
+    train(tmp_path / "other", lr=0.01, epochs=1)
+    shutil.copytree(undisturbed, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "classifier")
+    for path in (tmp_path / "run" / "checkpoints").iterdir():
+        path.unlink()
+    newest = max((tmp_path / "other" / "checkpoints").iterdir())
+    shutil.copy(newest, tmp_path / "run" / "checkpoints")
+    with pytest.raises(rk.UserError, match=r"belongs to another run: .*lr: 0\.01 -> 0\.1"):
+        rk.train(resume=True, out=str(tmp_path / "run"), threads=1, observer=Observer())

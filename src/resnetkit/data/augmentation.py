@@ -13,7 +13,7 @@ class Augmentation:
     crop: Literal["none", "shift", "resized"] | None = option(
         None, "shift: move by up to --shift pixels; resized: a random box; by default by image size"
     )
-    shift: int = option(2, "with crop shift: the most pixels to each side", least=0)
+    shift: int = option(2, "with crop shift: the most pixels to each side", least=0, most=1000)
     least_area: float = option(
         0.35, "with crop resized: least part of the picture's area", least=0.01, most=1
     )

@@ -151,6 +151,6 @@ def fingerprint(source: Source) -> str:
         try:
             status = Path(name).stat()
             digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
-        except OSError:
+        except (OSError, ValueError):
             digest.update(b"missing")
     return digest.hexdigest()

@@ -86,8 +86,8 @@ class FileSource:
         path = self.paths[index]
         try:
             data = Path(path).read_bytes()
-        except OSError as error:
-            raise BadImage(path, error.strerror or "cannot be read") from None
+        except (OSError, ValueError) as error:
+            raise BadImage(path, getattr(error, "strerror", None) or str(error)) from None
         return decode(data, path, channels)
 
 

@@ -35,8 +35,8 @@ class ResNetSpec:
     shortcut: Shortcut = option("B", "option A, B or C of He 2015 section 4.1; none: a plain net")
     order: Order = option("a", "where norm and ReLU stand: (a) to (e) of He 2016 figure 4")
     stride_on: Literal["3x3", "1x1"] = option("3x3", "a bottleneck's stride; the paper: first 1x1")
-    channels: int = option(3, "channels of the input", least=1)
-    classes: int = option(1000, "outputs of the head", least=1)
+    channels: int = option(3, "channels of the input", least=1, most=10_000)
+    classes: int = option(1000, "outputs of the head", least=1, most=10_000_000)
 
     def __post_init__(self):
         """Check that the values describe a network."""

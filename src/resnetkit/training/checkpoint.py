@@ -24,6 +24,7 @@ class State:
 
     Attributes:
         step: steps done since the start.
+        recipe: the run's recipe, as plain data.
         spec: the ResNetSpec in force, as plain data.
         environment: what the bits depend on besides recipe and data.
         history: the lines of metrics.jsonl so far.
@@ -32,6 +33,7 @@ class State:
     """
 
     step: int
+    recipe: dict
     spec: dict
     environment: dict[str, str]
     history: list[dict]

@@ -19,7 +19,10 @@ class DataRecipe:
 
     data: str = option("", "what to train on")
     image_size: int | None = option(
-        None, "pixels; by default the images' own when all are equal and small, else 128", least=1
+        None,
+        "pixels; by default the images' own when all are equal and small, else 128",
+        least=1,
+        most=10_000,
     )
     channels: int | None = option(
         None, "1 grey, 3 RGB; by default as the images are", least=1, most=3
@@ -28,7 +31,7 @@ class DataRecipe:
     val_fraction: float = option(
         0.1,
         "part of the training images to hold out where the data bring no val",
-        least=0,
+        least=1e-6,
         most=0.9,
     )
     mean: tuple[float, ...] | None = option(None, "a channel's mean; by default measured")

@@ -10,6 +10,12 @@ from resnetkit.errors import UserError
 from resnetkit.files import whole_folder, write_whole
 from resnetkit.training.recipe import Recipe, parse_recipe
 
+METRICS = (
+    "epoch", "step", "lr", "train_loss", "train_top1", "val_loss", "val_top1",
+    "images_per_second", "seconds",
+)  # fmt: skip
+"""What a line of metrics.jsonl holds."""
+
 
 @dataclass(frozen=True)
 class DataRecord:
@@ -42,7 +48,7 @@ class RunFolder:
         """Make the folder; it appears by a rename with the recipe in it."""
         with whole_folder(path) as beside:
             (beside / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
-            text = json.dumps(to_plain(data), indent=1, ensure_ascii=False)
+            text = json.dumps(to_plain(data), indent=1)
             (beside / "data.json").write_text(text + "\n", encoding="utf-8")
             (beside / "metrics.jsonl").touch()
             (beside / "checkpoints").mkdir()
@@ -91,13 +97,18 @@ class RunFolder:
 
 
 def read_metrics(file: Path) -> list[dict]:
-    """The whole lines of a metrics.jsonl; a last line that a kill cut short is left out."""
+    """The lines of a metrics.jsonl up to the first that is none: a kill may cut the last short."""
     rows = []
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except ValueError:
             break
+        if not isinstance(row, dict) or not all(
+            isinstance(row.get(key), int | float) for key in METRICS
+        ):
+            break
+        rows.append(row)
     return rows
 
 

@@ -117,7 +117,9 @@ def start_run(recipe: Recipe, session: Session, observer: Observer) -> RunResult
     net = _network(recipe, record.classes)
     _check_batch(recipe, len(sources["train"]), net)
     out = out or free_name(dataset.name, recipe.model or "")
-    work = _Work(recipe, session, observer, dataset, sources, record, device, workers)
+    work = _Work(
+        recipe, session, observer, dataset, sources, record, _transform(recipe), device, workers
+    )
     return work.carry_out(RunFolder.create(out, recipe, record), net, None)
 
 
@@ -150,7 +152,9 @@ def resume_run(settings: dict[str, Any], session: Session, observer: Observer) -
     found = checkpoint.checkpoints(run.checkpoints)
     state = checkpoint.load(found[-1]) if found else None
     net = _network(recipe, record.classes, fresh=state is None)
-    work = _Work(recipe, session, observer, dataset, sources, record, device, workers)
+    work = _Work(
+        recipe, session, observer, dataset, sources, record, _transform(recipe), device, workers
+    )
     return work.carry_out(run, net, state)
 
 
@@ -164,12 +168,13 @@ class _Work:
     dataset: Dataset
     sources: dict[str, Source]
     record: DataRecord
+    transform: Transform
     device: torch.device
     workers: int
 
     def carry_out(self, run: RunFolder, net: ResNet, state: checkpoint.State | None) -> RunResult:
         """Train to the end or to an interruption, and leave the Classifier."""
-        recipe, transform = self.recipe, _transform(self.recipe)
+        recipe, transform = self.recipe, self.transform
         net = with_layout(net.to(self.device), channels_last=recipe.channels_last)
         loader = Loader(
             self.sources["train"], transform, recipe.batch_size,
@@ -227,7 +232,7 @@ class _Work:
         recipe = self.recipe
         return Training(
             data=self.dataset.location,
-            fingerprint=self.record.fingerprints["train"],
+            fingerprint=self.record.fingerprints.get("train", ""),
             images=len(self.sources["train"]),
             seed=recipe.seed,
             val_fraction=0.0 if "val" in self.dataset.parts else recipe.data.val_fraction,

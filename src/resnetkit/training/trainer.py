@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional
 
+from resnetkit.config import from_plain, to_plain
 from resnetkit.data.loader import Batch, Loader
 from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
@@ -15,7 +16,7 @@ from resnetkit.nets.resnet import ResNet
 from resnetkit.training import checkpoint
 from resnetkit.training.observer import Observer, Pulse
 from resnetkit.training.optim import Ema, load_optimiser_tensors, make_optimiser, optimiser_tensors
-from resnetkit.training.recipe import Recipe
+from resnetkit.training.recipe import Recipe, differences
 from resnetkit.training.run_folder import RunFolder
 from resnetkit.training.schedule import factor
 from resnetkit.training.stop import StopRequest
@@ -187,6 +188,7 @@ class Trainer:
         tensors["sums"] = self.sums
         state = checkpoint.State(
             step=self.step,
+            recipe=to_plain(self.recipe),
             spec=self.net.spec.to_dict(),
             environment=environment(self.device),
             history=self.history,
@@ -198,6 +200,13 @@ class Trainer:
 
     def restore(self, state: checkpoint.State) -> None:
         """Go on from a checkpoint; raises UserError where equal bits could not be promised."""
+        began = from_plain(Recipe, state.recipe, where="checkpoint")
+        others = [c for c in differences(began, self.recipe) if not c.startswith("epochs:")]
+        if others or state.step > self.steps or state.spec != self.net.spec.to_dict():
+            raise UserError(
+                f"the checkpoint in {self.run.path} belongs to another run: "
+                f"{'; '.join(others) or 'other steps or another network'}"
+            )
         here = environment(self.device)
         changed = [
             f"{name}: {state.environment.get(name)} -> {value}"
