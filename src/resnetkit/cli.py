@@ -22,8 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 2 for what the person can mend, in one line."""
     warnings.filterwarnings("ignore", module=r"PIL\.")
     runs = {"train": train, "evaluate": evaluate, "predict": predict, "models": models}
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name is printed in its own bytes
-        sys.stdout.reconfigure(errors="surrogateescape")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name is printed in its own bytes
+            stream.reconfigure(errors="surrogateescape")
     try:
         options = make_parser(runs).parse_args(arguments)
         code = options.run(options)

@@ -36,32 +36,33 @@ def from_plain(cls: type[T], data: Any, *, where: str, base: T | None = None) ->
     Args:
         cls: the dataclass; fields may be dataclasses themselves.
         data: a dict as JSON or YAML gives it.
-        where: the file that the data came from, for error messages.
+        where: the file that the data came from, for error messages; may be empty.
         base: values for the fields that `data` does not name; by default the class's own.
 
     Raises:
         UserError: an unknown key, a missing one, or a value of the wrong type or out of range.
     """
+    within = f"{where}: " if where else ""
     if not isinstance(data, dict):
-        raise UserError(f"{where}: expected keys and values, found {data!r:.60}")
+        raise UserError(f"{within}expected keys and values, found {data!r:.60}")
     hints = typing.get_type_hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls)}  # ty: ignore[invalid-argument-type]
     for key in data:
         if key not in fields:
-            raise UserError(f"{where}: unknown key {key!r}; {nearest(str(key), fields)}")
+            raise UserError(f"{within}unknown key {key!r}; {nearest(str(key), fields)}")
     values = {}
     for name, field in fields.items():
         if name in data:
             inner = getattr(base, name) if base is not None else None
-            values[name] = _value(hints[name], data[name], f"{where}: {name}", inner)
+            values[name] = _value(hints[name], data[name], f"{within}{name}", inner)
         elif base is not None:
             values[name] = getattr(base, name)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise UserError(f"{where}: the key {name!r} is missing")
+            raise UserError(f"{within}the key {name!r} is missing")
     try:
         return cls(**values)
     except UserError as error:
-        raise UserError(f"{where}: {error}") from error
+        raise UserError(f"{within}{error}") from error
 
 
 def _value(kind: Any, value: Any, where: str, base: Any) -> Any:

@@ -27,8 +27,11 @@ def read_state(file: str | Path) -> dict[str, torch.Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (safetensors.SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError,
             pickle.UnpicklingError, zipfile.BadZipFile) as error:  # fmt: skip
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{path} holds no weights that can be read safely: {first:.120}") from None
+        if path.suffix == ".safetensors":
+            reason = f"it is damaged ({error})"
+        else:
+            reason = "it is neither .safetensors nor a torch state dict of plain tensors"
+        raise UserError(f"{path} holds no weights that can be read safely: {reason}") from error
     if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
         raise UserError(f"{path} is not a state dict: it must hold named tensors and nothing else")
     return state

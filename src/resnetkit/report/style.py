@@ -1,9 +1,12 @@
 """One look for all figures: colours that the colour-blind can tell apart, nothing superfluous."""
 
+import warnings
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
+from matplotlib.text import Text
 
 from resnetkit.errors import UserError
 from resnetkit.files import whole_file
@@ -19,6 +22,21 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+CHINESE = (
+    "Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
+    "PingFang SC", "Microsoft YaHei", "SimHei",
+)  # fmt: skip
+"""Fonts for what DejaVu Sans cannot write, where one of them is installed."""
+
+
+def _write_any_script(figure: Figure) -> None:
+    """Class names may be in any script."""
+    installed = {font.name for font in fontManager.ttflist}
+    families = ["DejaVu Sans", *(name for name in CHINESE if name in installed)]
+    for text in figure.findobj(Text):
+        text.set_fontfamily(families)
+
+
 def plain_axes(axes) -> None:
     """Only the two axes that carry numbers, and a faint grid."""
     axes.spines[["top", "right"]].set_visible(False)
@@ -28,8 +46,10 @@ def plain_axes(axes) -> None:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG, whole or not at all; raises UserError where it cannot be written."""
+    _write_any_script(figure)
     try:
-        with whole_file(path) as beside, beside.open("wb") as file:
+        with whole_file(path) as beside, beside.open("wb") as file, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing")  # it shows as a box
             figure.savefig(file, format="png")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None

@@ -206,7 +206,7 @@ def override(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
         inside.setdefault(known[name][0] or "", {})[name] = value
     changes = inside.pop("", {})
     changes |= {part: to_plain(getattr(recipe, part)) | values for part, values in inside.items()}
-    return from_plain(Recipe, to_plain(recipe) | changes, where="settings", base=recipe)
+    return from_plain(Recipe, to_plain(recipe) | changes, where="", base=recipe)
 
 
 def differences(before: Recipe, after: Recipe) -> list[str]:
