@@ -4,7 +4,8 @@
 
 Every run uses workers, EMA, momentum and augmentation. Kinds of kill, in turn: while a checkpoint
 is being written (verified: its unfinished file is still there after the kill), in the middle of an
-epoch after a checkpoint (verified by the checkpoint's step), and at any moment at all.
+epoch after a checkpoint (verified by the checkpoint's step), while the Classifier is being written
+at the very end (verified likewise), and at any moment at all.
 """
 
 import argparse
@@ -27,7 +28,7 @@ RECIPE = (
     "--label-smoothing 0.1 --clip 5 --val-fraction 0.02"
 ).split()
 SESSION = ["--workers", "2", "--checkpoint-seconds", "0.2"]
-KINDS = ("writing", "mid-epoch", "mid-epoch", "any")
+KINDS = ("writing", "mid-epoch", "mid-epoch", "any", "writing", "mid-epoch", "mid-epoch", "ending")
 NOT_COMPARED = ("seconds", "images_per_second")
 
 
@@ -44,7 +45,10 @@ def finish(out: Path, *, resume: bool) -> None:
         raise SystemExit(f"{out}: exit {process.returncode}\n{errors}")
 
 
-def unfinished(out: Path) -> list[Path]:
+def unfinished(out: Path, kind: str) -> list[Path]:
+    """What is half-written of a checkpoint, or of the Classifier."""
+    if kind == "ending":
+        return list(out.glob(".unfinished-classifier-*"))
     return list((out / "checkpoints").glob(".unfinished-*"))
 
 
@@ -59,18 +63,18 @@ def kill_one(out: Path, kind: str, seconds: float, draw: random.Random) -> str |
     began = time.monotonic()
     while kind != "any" and newest_step(out) is None and process.poll() is None:
         time.sleep(0.001)
-    share = seconds if kind == "any" else 0.7 * seconds
+    share = {"any": seconds, "ending": 0}.get(kind, 0.7 * seconds)
     until = time.monotonic() + draw.uniform(0, share)
     while time.monotonic() < until and process.poll() is None:
         time.sleep(0.001)
-    while kind == "writing" and not unfinished(out) and process.poll() is None:
+    while kind in ("writing", "ending") and process.poll() is None and not unfinished(out, kind):
         pass
     process.send_signal(signal.SIGKILL)
     process.communicate()
     if process.returncode != -signal.SIGKILL:
         return None  # it had already ended
-    if kind == "writing":
-        return "writing" if unfinished(out) else None
+    if kind in ("writing", "ending"):
+        return kind if unfinished(out, kind) else None
     step = newest_step(out)
     steps = -(-4000 // 64)
     if kind == "mid-epoch":

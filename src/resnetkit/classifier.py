@@ -57,7 +57,7 @@ class Classifier:
         classes: tuple[str, ...],
         training: Training | None = None,
     ):
-        self.net = with_layout(net.eval(), channels_last=True)
+        self.net = net.eval()
         self.transform, self.classes = transform, classes
         self.training = training or Training()
 
@@ -137,7 +137,7 @@ class Classifier:
             net = ResNet(spec)
         net = net.to_empty(device="cpu")
         load_weights(net, folder / "model.safetensors")
-        return cls(net, transform, config.classes, training)
+        return cls(with_layout(net, channels_last=True), transform, config.classes, training)
 
     def _card(self) -> str:
         """What a person who finds the folder wants to know."""

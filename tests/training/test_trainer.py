@@ -89,13 +89,10 @@ def test_another_seed_gives_other_bits(undisturbed, tmp_path):
     assert metrics(tmp_path / "run")[0]["train_loss"] != metrics(undisturbed)[0]["train_loss"]
 
 
-@pytest.mark.parametrize("at", [1, 7, 10, 25])
-def test_stopped_and_resumed_ends_in_the_same_bits(undisturbed, tmp_path, monkeypatch, at):
-    out = tmp_path / "run"
+def stop_and_resume(out: Path, at: int, monkeypatch, **changes) -> None:
+    """A Ctrl-C that comes while step `at` is computed; then the rest of the run."""
 
     class StopAt(session_module.StopRequest):
-        """A Ctrl-C that comes while step `at` is computed."""
-
         def __enter__(self):
             super().__enter__()
             stop, step = self, session_module.Trainer.train_step
@@ -108,15 +105,38 @@ def test_stopped_and_resumed_ends_in_the_same_bits(undisturbed, tmp_path, monkey
             monkeypatch.setattr(session_module.Trainer, "train_step", counted)
             return self
 
-    with monkeypatch.context() as patched:
-        patched.setattr(session_module, "StopRequest", StopAt)
-        result = train(out)
+    monkeypatch.setattr(session_module, "StopRequest", StopAt)
+    result = train(out, **changes)
+    monkeypatch.undo()
     assert (result.steps, result.interrupted) == (at, signal.SIGINT)
     assert not (out / "classifier").exists()
-    monkeypatch.undo()
     result = rk.train(resume=True, out=str(out), threads=1, workers=2, observer=Observer())
     assert result.resumed_at == at
-    assert_equal_bits(undisturbed, out)
+
+
+@pytest.mark.parametrize("at", [1, 7, 10, 25])
+def test_stopped_and_resumed_ends_in_the_same_bits(undisturbed, tmp_path, monkeypatch, at):
+    stop_and_resume(tmp_path / "run", at, monkeypatch)
+    assert_equal_bits(undisturbed, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"channels_last": False},
+        {"precision": "fp32", "accumulate": 3},
+        {"optimiser": "adamw", "lr": 0.01, "ema": None},
+        {"model": "preresnet110", "limit": 64, "batch_size": 16, "schedule": "one-cycle"},
+        {"model": "resnet8", "identity_start": True, "image_size": 33, "crop": "resized"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_and_so_it_does_with_other_settings(tmp_path, monkeypatch, changes):
+    changes = {"epochs": 2} | changes
+    train(tmp_path / "whole", **changes)
+    steps = json.loads((tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()[0])["step"]
+    stop_and_resume(tmp_path / "broken", steps + 2, monkeypatch, **changes)
+    assert_equal_bits(tmp_path / "whole", tmp_path / "broken")
 
 
 def start_command(out: Path, *flags: str) -> subprocess.Popen:

@@ -117,10 +117,10 @@ def start_run(recipe: Recipe, session: Session, observer: Observer) -> RunResult
     net = _network(recipe, record.classes)
     _check_batch(recipe, len(sources["train"]), net)
     out = out or free_name(dataset.name, recipe.model or "")
-    work = _Work(
+    ready = _ReadyRun(
         recipe, session, observer, dataset, sources, record, _transform(recipe), device, workers
     )
-    return work.carry_out(RunFolder.create(out, recipe, record), net, None)
+    return ready.train(RunFolder.create(out, recipe, record), net, None)
 
 
 def resume_run(settings: dict[str, Any], session: Session, observer: Observer) -> RunResult:
@@ -152,14 +152,14 @@ def resume_run(settings: dict[str, Any], session: Session, observer: Observer) -
     found = checkpoint.checkpoints(run.checkpoints)
     state = checkpoint.load(found[-1]) if found else None
     net = _network(recipe, record.classes, fresh=state is None)
-    work = _Work(
+    ready = _ReadyRun(
         recipe, session, observer, dataset, sources, record, _transform(recipe), device, workers
     )
-    return work.carry_out(run, net, state)
+    return ready.train(run, net, state)
 
 
 @dataclass(frozen=True)
-class _Work:
+class _ReadyRun:
     """A run that is ready to be trained."""
 
     recipe: Recipe
@@ -172,7 +172,7 @@ class _Work:
     device: torch.device
     workers: int
 
-    def carry_out(self, run: RunFolder, net: ResNet, state: checkpoint.State | None) -> RunResult:
+    def train(self, run: RunFolder, net: ResNet, state: checkpoint.State | None) -> RunResult:
         """Train to the end or to an interruption, and leave the Classifier."""
         recipe, transform = self.recipe, self.transform
         net = with_layout(net.to(self.device), channels_last=recipe.channels_last)
