@@ -2,9 +2,9 @@
 
     python benchmarks/train_speed.py --peers .venv-peers/bin/python
 
-resnet18, one channel, 96 px, batch 64, the same Fashion-MNIST pictures, two cores; both sides from
-step 20 on, in alternating processes. Ours is the rate of metrics.jsonl for a second epoch of the
-same length. Writes benchmarks/results/train_speed.json.
+resnet18, one channel, 96 px, batch 64, the same Fashion-MNIST pictures, two cores, in alternating
+processes. Theirs is counted from step 20 on; ours over the whole second epoch (steps 40 to 80), as
+metrics.jsonl has it. Writes benchmarks/results/train_speed.json.
 """
 
 import argparse

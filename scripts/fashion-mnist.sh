@@ -24,7 +24,7 @@ if command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then
     done
     cd - >/dev/null
 fi
-exec "$PYTHON" -c "import sys
+"$PYTHON" -c "import sys
 from resnetkit.data.fashion_mnist import find_fashion_mnist
 from resnetkit.errors import UserError
 try:

@@ -46,6 +46,7 @@ def test_mistakes_are_named(data, said):
 
 def test_words():
     assert parse(int | None, "none") is None
+    assert parse(Literal["none", "shift"] | None, "none") == "none"
     assert parse(float, "1e-3") == 0.001
     assert parse(tuple[float, ...], "0.5,0.75") == (0.5, 0.75)
     with pytest.raises(UserError, match="expected a whole number, found '1.5'"):

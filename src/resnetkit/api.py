@@ -24,7 +24,6 @@ from resnetkit.data.sources import (
 from resnetkit.errors import UserError
 from resnetkit.files import whole_file
 from resnetkit.metrics import Result
-from resnetkit.report.curves import draw_curves
 from resnetkit.terminal import TerminalObserver
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe, override, read_recipe
@@ -59,20 +58,28 @@ def train(
     settings = {name: value for name, value in settings.items() if name not in own}
     observer = observer or TerminalObserver()
     if data is not None:
-        settings["data"] = locate(data)
-    if settings.get("weights") is not None:
-        settings["weights"] = locate(settings["weights"])
+        settings["data"] = data
     if resume:
+        settings = _located(settings)
         result = resume_run(settings, session, observer)
     else:
         base = read_recipe(recipe) if isinstance(recipe, str) else recipe
         base = override(base, settings)
+        base = override(base, _located({"data": base.data.data, "weights": base.weights}))
         if not base.data.data:
             raise UserError("nothing to train on: give fashion-mnist, a folder or a CSV")
         result = start_run(base, session, observer)
+    from resnetkit.report.curves import draw_curves  # matplotlib is slow to import
+
     run = Path(result.run)
     draw_curves(read_metrics(run / "metrics.jsonl"), run.name, run / "curves.png")
     return result
+
+
+def _located(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings whose paths hold from any folder."""
+    paths = {key: locate(settings[key]) for key in ("data", "weights") if settings.get(key)}
+    return settings | paths
 
 
 def load(path: str | Path) -> Classifier:

@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from resnetkit.errors import UserError
@@ -14,6 +15,7 @@ from resnetkit.flags import make_parser
 from resnetkit.training.recipe import flat_fields
 
 MOST_PIXELS_A_SIDE = 10_000
+OUT_OF_MEMORY = ("out of memory", "not enough memory", "allocate memory")
 SIGNAL_EXIT = 128
 """A command that a signal ended exits with this plus the signal's number, as shells do."""
 
@@ -22,9 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 2 for what the person can mend, in one line."""
     warnings.filterwarnings("ignore", module=r"PIL\.")
     runs = {"train": train, "evaluate": evaluate, "predict": predict, "models": models}
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a file's name is printed in its own bytes
-            stream.reconfigure(errors="surrogateescape")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name is printed in its own bytes
+        utf8 = sys.stdout.encoding.lower() == "utf-8"
+        sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
     try:
         options = make_parser(runs).parse_args(arguments)
         code = options.run(options)
@@ -38,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         say(f"resnetkit: {error.filename or 'input or output'}: {error.strerror or error}")
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "memory" not in str(error):
+        said = str(error).lower()
+        if not isinstance(error, MemoryError) and not any(words in said for words in OUT_OF_MEMORY):
             raise
         say("resnetkit: not enough memory: lower --batch-size or --image-size")
     except KeyboardInterrupt:
@@ -50,11 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def train(options: argparse.Namespace) -> int:
     """`resnetkit train DATA`."""
     from resnetkit import api
+    from resnetkit.training.session import Session
 
     given = vars(options)
     settings = {name: given[name] for name in flat_fields() if name in given and name != "data"}
-    session = ("out", "workers", "threads", "device", "data_dir", "strict", "checkpoint_seconds")
-    settings |= {name: given[name] for name in session}
+    settings |= {field.name: given[field.name] for field in fields(Session)}
     if options.resume and options.recipe is not None:
         raise UserError("--resume takes the recipe of the run; leave --recipe out")
     recipe = options.recipe or "default"
@@ -84,9 +87,10 @@ def train(options: argparse.Namespace) -> int:
 def evaluate(options: argparse.Namespace) -> int:
     """`resnetkit evaluate RUN DATA`."""
     from resnetkit import api, tables
-    from resnetkit.report.confusion import draw_confusion
     from resnetkit.terminal import TerminalObserver
 
+    if options.plot and not Path(options.plot).parent.is_dir():
+        raise UserError(f"cannot write {options.plot}: no folder {Path(options.plot).parent}")
     classifier, workers = _load(options)
     found = api.evaluate(
         classifier,
@@ -101,9 +105,11 @@ def evaluate(options: argparse.Namespace) -> int:
         say(f"left out: {bad}")
     for warning in found.warnings:
         say(f"warning: {warning}")
-    if options.plot:
-        draw_confusion(found.result, f"{options.model}, {found.part}", Path(options.plot))
     print(json.dumps(found.to_dict()) if options.json else tables.evaluation(found))
+    if options.plot:
+        from resnetkit.report.confusion import draw_confusion
+
+        draw_confusion(found.result, f"{options.model}, {found.part}", Path(options.plot))
     return 0
 
 

@@ -4,6 +4,7 @@ The same few lines read a network's spec from JSON, a recipe from YAML, and a fl
 command line, so that all three accept the same values and refuse the same mistakes.
 """
 
+import contextlib
 import dataclasses
 import math
 import types
@@ -82,8 +83,9 @@ def _value(kind: Any, value: Any, where: str, base: Any) -> Any:
         if not isinstance(value, list | tuple):
             raise UserError(f"{where}: expected a list, found {value!r:.60}")
         return tuple(_value(arguments[0], item, where, None) for item in value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if kind is float and type(value) in (int, str):
+        with contextlib.suppress(ValueError):  # YAML takes 1e-3 for a text
+            return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise UserError(f"{where}: expected {_NAMES.get(kind, kind)}, found {value!r:.60}")
     return value
@@ -95,13 +97,15 @@ _NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true o
 def parse(kind: Any, text: str) -> Any:
     """A word from the command line as the annotated type `kind`; raises UserError.
 
-    `none` is None where that is allowed; the items of a tuple are separated by commas.
+    `none` is None where that is allowed and is no choice of its own; the items of a tuple are
+    separated by commas.
     """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
-        if text.lower() == "none":
+        inner = next(a for a in arguments if a is not type(None))
+        if text.lower() == "none" and "none" not in typing.get_args(inner):
             return None
-        return parse(next(a for a in arguments if a is not type(None)), text)
+        return parse(inner, text)
     if origin is tuple:
         return tuple(parse(arguments[0], item) for item in text.split(",") if item)
     if origin is Literal:

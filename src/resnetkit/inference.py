@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -15,6 +16,10 @@ from resnetkit.metrics import Result, judge, log_softmax
 
 Model = Callable[[torch.Tensor], torch.Tensor]
 """uint8 (N, size, size, channels) -> (N, outputs)."""
+
+
+BATCH_SIZE = 128
+"""Images at a time, where nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ def run(
     source: Source,
     transform: Transform,
     *,
-    batch_size: int = 128,
+    batch_size: int = BATCH_SIZE,
     workers: int = 2,
     skip_bad: bool = True,
     advance: Callable[[int], None] = lambda _: None,
@@ -67,15 +72,15 @@ def run(
     loader = Loader(source, transform, batch_size, workers=workers, skip_bad=skip_bad)
     batches = []
     with torch.inference_mode():
-        for batch in loader.epoch():
+        for batch, (first, end) in zip(loader.epoch(), pairwise(loader.bounds), strict=True):
             if len(batch.labels):
                 out = model(batch.images).float().cpu().numpy()
                 batches.append((batch.indices.numpy(), batch.labels.numpy(), out))
-            advance(len(batch.labels))
+            advance(end - first)
     columns = [np.concatenate(column) for column in zip(*batches, strict=True)]
     if not columns:
         columns = [np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 0), np.float32)]
-    return Outputs(*columns, loader.skipped)
+    return Outputs(*columns, sorted(loader.skipped, key=lambda bad: bad.path))
 
 
 def evaluate(
@@ -84,6 +89,7 @@ def evaluate(
     transform: Transform,
     classes: tuple[str, ...],
     *,
+    batch_size: int = BATCH_SIZE,
     workers: int = 2,
     skip_bad: bool = True,
     advance: Callable[[int], None] = lambda _: None,
@@ -93,7 +99,15 @@ def evaluate(
     Returns:
         The result, and the images that could not be read.
     """
-    found = run(model, source, transform, workers=workers, skip_bad=skip_bad, advance=advance)
+    found = run(
+        model,
+        source,
+        transform,
+        batch_size=batch_size,
+        workers=workers,
+        skip_bad=skip_bad,
+        advance=advance,
+    )
     if not len(found.labels):
         first = f": {found.skipped[0]}" if found.skipped else ""
         raise UserError(f"none of the {len(source)} images can be read{first}")

@@ -76,6 +76,7 @@ def repeatable(device: torch.device) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False
         torch.use_deterministic_algorithms(True, warn_only=True)
+        setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
 
 
 def computes_bf16(device: torch.device) -> bool:
@@ -101,5 +102,6 @@ def environment(device: torch.device) -> dict[str, str]:
         "hardware": hardware,
         "threads": str(torch.get_num_threads()),
         "ranks": "1",
+        "cudnn": str(torch.backends.cudnn.version()) if device.type == "cuda" else "none",
         **{name: version(name) for name in libraries},
     }

@@ -95,6 +95,19 @@ def middle_damaged(data: bytes) -> bytes:
     return data[:middle] + b"\xff\xd9" * 20 + data[middle + 40 :]
 
 
+def mpo(image: Image.Image) -> bytes:
+    """What many phones write: a JPEG with a second picture behind the first."""
+    small = image.resize((8, 8))
+    data = encoded(image, "MPO", save_all=True, append_images=[small], quality=95)
+    assert Image.open(io.BytesIO(data)).format == "MPO"
+    return data
+
+
+def test_the_first_picture_of_a_phones_file(photo):
+    data = mpo(photo)
+    assert np.array_equal(decode(data, "x"), np.asarray(Image.open(io.BytesIO(data))))
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -102,11 +115,21 @@ def middle_damaged(data: bytes) -> bytes:
         (lambda p: b"not an image at all", "not an image that can be read"),
         (lambda p: encoded(p, "JPEG")[:-200], ""),
         (lambda p: middle_damaged(encoded(p, "JPEG", quality=95)), ""),
+        (lambda p: middle_damaged(mpo(p)), ""),
         (lambda p: encoded(p, "PNG")[:-200], ""),
         (lambda p: encoded(p, "TIFF")[:-3000], ""),
         (lambda p: encoded(p.convert("F"), "TIFF"), "no known range"),
     ],
-    ids=["empty", "text", "cut-jpeg", "damaged-jpeg", "cut-png", "cut-tiff", "float"],
+    ids=[
+        "empty",
+        "text",
+        "cut-jpeg",
+        "damaged-jpeg",
+        "damaged-mpo",
+        "cut-png",
+        "cut-tiff",
+        "float",
+    ],
 )
 def test_damage_is_named(photo, data, reason):
     with pytest.raises(BadImage, match=r"^folder/x\.img: .+") as caught:

@@ -21,7 +21,7 @@ def test_fashion_mnist(fashion):
 
 def test_flat_folder(pictures):
     data = open_dataset(str(pictures))
-    assert data.flat
+    assert list(data.parts) == ["train"]
     assert data.classes == ("Bag", "Sandal", "Trouser")
     source = data.parts["train"]
     assert np.bincount(source.labels).tolist() == [12, 12, 12]
@@ -34,13 +34,25 @@ def test_folder_with_parts_and_other_spellings(pictures, tmp_path):
     shutil.copytree(pictures, tmp_path / "validation")
     data = open_dataset(str(tmp_path))
     assert list(data.parts) == ["train", "val"]
-    assert not data.flat
 
 
 def test_a_class_may_be_called_test(pictures, tmp_path):
     shutil.copytree(pictures / "Bag", tmp_path / "test")
     shutil.copytree(pictures / "Sandal", tmp_path / "exam")
     assert open_dataset(str(tmp_path)).classes == ("exam", "test")
+
+
+def test_a_class_may_be_called_train(pictures, tmp_path):
+    for name in ("bus", "car", "train"):
+        shutil.copytree(pictures / "Bag", tmp_path / name)
+    assert open_dataset(str(tmp_path)).classes == ("bus", "car", "train")
+
+
+def test_two_names_of_one_part_are_refused(pictures, tmp_path):
+    for name in ("train", "val", "validation"):
+        shutil.copytree(pictures, tmp_path / name)
+    with pytest.raises(UserError, match="both val/ and validation/"):
+        open_dataset(str(tmp_path))
 
 
 def test_parts_with_other_classes_are_refused_by_name(pictures, tmp_path):

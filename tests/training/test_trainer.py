@@ -123,7 +123,7 @@ def test_stopped_and_resumed_ends_in_the_same_bits(undisturbed, tmp_path, monkey
 @pytest.mark.parametrize(
     "changes",
     [
-        {"channels_last": False},
+        {"channels_last": False, "ema": None},
         {"precision": "fp32", "accumulate": 3},
         {"optimiser": "adamw", "lr": 0.01, "ema": None},
         {"model": "preresnet110", "limit": 64, "batch_size": 16, "schedule": "one-cycle"},
@@ -235,35 +235,61 @@ def test_a_constant_schedule_can_be_extended(tmp_path):
     assert_equal_bits(short, whole)
 
 
-def test_accumulating_gives_the_gradients_of_the_whole_batch():
-    """In eval-like statistics: norms judge each piece alone, so they are frozen for the test."""
-    from resnetkit.data.loader import Batch
+def bare_trainer(pieces: int) -> session_module.Trainer:
+    """A trainer without data or run folder, for single steps."""
     from resnetkit.data.transform import Transform
     from resnetkit.training.recipe import Recipe, override
 
+    torch.manual_seed(0)
+    net = rk.create("resnet8", channels=1).eval()
+    recipe = override(Recipe(), {"accumulate": pieces, "precision": "fp32"})
+    transform = Transform(size=28, channels=1, mean=(0.3,), std=(0.3,))
+    loader = type("Loader", (), {"steps": 1})()
+    return session_module.Trainer(net, recipe, loader, transform, None, None, Observer())
+
+
+def some_batch():
+    from resnetkit.data.loader import Batch
+
+    torch.manual_seed(1)
+    images = torch.randint(0, 256, (10, 28, 28, 1), dtype=torch.uint8)
+    return Batch(torch.arange(10), images, torch.arange(10))
+
+
+def test_accumulating_gives_the_gradients_of_the_whole_batch():
+    """In eval-like statistics: norms judge each piece alone, so they are frozen for the test."""
+
     def gradients(pieces: int) -> list[torch.Tensor]:
-        torch.manual_seed(0)
-        net = rk.create("resnet8", channels=1).eval()
-        recipe = override(Recipe(), {"accumulate": pieces, "precision": "fp32"})
-        transform = Transform(size=28, channels=1, mean=(0.3,), std=(0.3,))
-        loader = type("Loader", (), {"steps": 1})()
-        trainer = session_module.Trainer(net, recipe, loader, transform, None, None, Observer())
+        trainer = bare_trainer(pieces)
         trainer.optimiser_step = lambda: None
-        images = torch.randint(0, 256, (10, 28, 28, 1), dtype=torch.uint8)
-        trainer.train_step(Batch(torch.arange(10), images, torch.arange(10)))
+        trainer.train_step(some_batch())
         assert trainer.sums[2] == 10
-        return [p.grad for p in net.parameters()]
+        return [p.grad for p in trainer.net.parameters()]
 
     for whole, pieces in zip(gradients(1), gradients(3), strict=True):
         torch.testing.assert_close(whole, pieces, rtol=1e-4, atol=1e-5)
 
 
 def test_a_gradient_that_is_not_finite_stops_the_run_with_the_weights_untouched(tmp_path):
-    with pytest.raises(rk.UserError, match="no longer finite .* lower --lr"):
-        train(tmp_path / "run", lr=1e30, clip=None, epochs=20, precision="fp32")
-    for path in (tmp_path / "run" / "checkpoints").glob("step-*"):
+    with pytest.raises(rk.UserError, match=r"no longer finite .* lower --lr"):
+        train(tmp_path / "run", lr=1e30, clip=None, precision="fp32", checkpoint_seconds=0)
+    saved = list((tmp_path / "run" / "checkpoints").glob("step-*"))
+    assert saved
+    for path in saved:
         tensors = safetensors.torch.load_file(path)
         assert all(t.isfinite().all() for n, t in tensors.items() if n.startswith("net/"))
+
+
+def test_a_step_that_is_not_finite_changes_no_weight(monkeypatch):
+    """The optimiser is told on the device; nothing waits for the host."""
+    trainer = bare_trainer(1)
+    batch = some_batch()
+    before = [p.detach().clone() for p in trainer.net.parameters()]
+    trainer.net.head.bias.register_hook(lambda grad: grad * float("inf"))
+    trainer.train_step(batch)
+    assert all(torch.equal(a, b) for a, b in zip(before, trainer.net.parameters(), strict=True))
+    with pytest.raises(rk.UserError, match="no longer finite"):
+        trainer.check_finite()
 
 
 def test_weights_of_a_run_keep_the_head_when_the_classes_agree(undisturbed, tmp_path, pictures):
@@ -310,3 +336,72 @@ def test_a_checkpoint_of_another_run_is_refused(undisturbed, tmp_path):
     shutil.copy(newest, tmp_path / "run" / "checkpoints")
     with pytest.raises(rk.UserError, match=r"belongs to another run: .*lr: 0\.01 -> 0\.1"):
         rk.train(resume=True, out=str(tmp_path / "run"), threads=1, observer=Observer())
+
+
+def test_a_refused_extension_leaves_the_run_as_it_was(tmp_path):
+    out = tmp_path / "run"
+    train(out, schedule="constant", epochs=1)
+    before = (out / "recipe.yaml").read_text()
+    with pytest.raises(rk.UserError, match="threads: 1 -> 2"):
+        rk.train(resume=True, out=str(out), epochs=2, threads=2, observer=Observer())
+    torch.set_num_threads(1)
+    assert (out / "recipe.yaml").read_text() == before
+    assert rk.load(out).classes
+    for path in (out / "checkpoints").iterdir():
+        path.unlink()
+    assert rk.train(resume=True, out=str(out), observer=Observer()).already_finished
+    with pytest.raises(rk.UserError, match="no checkpoint to go on from"):
+        rk.train(resume=True, out=str(out), epochs=2, threads=1, observer=Observer())
+    assert rk.load(out).classes
+
+
+def test_two_trainings_in_one_folder_are_kept_apart(undisturbed):
+    from resnetkit.training.run_folder import RunFolder
+
+    with (
+        RunFolder(undisturbed).locked(),
+        pytest.raises(rk.UserError, match="another training is at work"),
+    ):
+        rk.train(resume=True, out=str(undisturbed), observer=Observer())
+    assert rk.train(resume=True, out=str(undisturbed), observer=Observer()).already_finished
+
+
+def test_a_val_part_that_the_data_bring_and_one_that_appears(pictures, tmp_path, monkeypatch):
+    import shutil
+
+    data = tmp_path / "data"
+    shutil.copytree(pictures, data / "train")
+    (data / "train" / "Bag" / "bad.png").write_bytes(b"no")
+    settings = SETTINGS | {"limit": None, "val_fraction": 0.2, "batch_size": 8, "image_size": 28}
+
+    def stop_here(out: Path) -> None:
+        rk.train(str(data), observer=Observer(), **settings, out=str(out))
+        shutil.rmtree(out / "classifier")
+        max((out / "checkpoints").iterdir()).unlink()
+
+    stop_here(tmp_path / "flat")
+    shutil.copytree(pictures, data / "val")
+    with pytest.raises(
+        rk.UserError, match="has the parts train, val; when it began there were train"
+    ):
+        rk.train(resume=True, out=str(tmp_path / "flat"), threads=1, observer=Observer())
+    stop_here(tmp_path / "parts")
+    result = rk.train(resume=True, out=str(tmp_path / "parts"), threads=1, observer=Observer())
+    rk.train(str(data), observer=Observer(), **settings, out=str(tmp_path / "whole"))
+    assert result.resumed_at > 0
+    assert_equal_bits(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_paths_in_a_recipe_hold_from_any_folder(pictures, tmp_path, monkeypatch):
+    import shutil
+
+    shutil.copytree(pictures, tmp_path / "d")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("model: resnet8\nepochs: 1\ndata: {data: d, image_size: 28}\n")
+    rk.train(recipe="mine.yaml", out="r", threads=1, observer=Observer())
+    shutil.rmtree(tmp_path / "r" / "classifier")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    rk.train(resume=True, out="../r", threads=1, observer=Observer())
+    rk.train("../d", resume=True, out="../r", threads=1, observer=Observer())

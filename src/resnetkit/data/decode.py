@@ -54,7 +54,7 @@ def decode(data: bytes, path: str, channels: int | None = None) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data)) as image:
             _check_size(image, path)
-            if image.format == "JPEG" and image.mode in ("L", "RGB", "CMYK"):
+            if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB", "CMYK"):
                 pixels = _decode_jpeg(data, image)
             else:
                 pixels = ImageOps.exif_transpose(_simple_mode(image, path))

@@ -22,13 +22,11 @@ class Scan:
     """What looking through all images of a source has found.
 
     Attributes:
-        readable: indices of the images that can be decoded.
         bad: those that cannot, in the source's order.
         sizes: the different (height, width) among the readable ones.
         grey: whether every readable one is grey.
     """
 
-    readable: np.ndarray
     bad: list[BadImage]
     sizes: frozenset[tuple[int, int]]
     grey: bool
@@ -38,7 +36,7 @@ def scan(source: Source, workers: int, advance: Callable[[int], None] = lambda _
     """Decode every image once, in threads; `advance` is called with the number of those done."""
     if isinstance(source, ArraySource):
         shape = source.images.shape
-        return Scan(np.arange(len(source)), [], frozenset({shape[1:3]}), shape[3] == 1)
+        return Scan([], frozenset({shape[1:3]}), shape[3] == 1)
     chunks = [range(i, min(i + CHUNK, len(source))) for i in range(0, len(source), CHUNK)]
     found = []
     with ThreadPoolExecutor(max(1, workers)) as pool:
@@ -51,7 +49,6 @@ def scan(source: Source, workers: int, advance: Callable[[int], None] = lambda _
             raise
     shapes = {look for look in found if isinstance(look, tuple)}
     return Scan(
-        np.array([i for i, look in enumerate(found) if isinstance(look, tuple)], np.int64),
         [look for look in found if isinstance(look, BadImage)],
         frozenset((shape[0], shape[1]) for shape in shapes),
         all(shape[2] == 1 for shape in shapes),
@@ -91,10 +88,11 @@ def limit(labels: np.ndarray, images: int, seed: int) -> np.ndarray:
     images = min(images, len(labels))
     classes, counts = np.unique(labels, return_counts=True)
     shares = counts * (images / len(labels))
-    wanted = np.ones(len(classes), int)
-    for _ in range(images - len(classes)):
-        open_shares = np.where(wanted < counts, shares - wanted, -np.inf)
-        wanted[open_shares.argmax()] += 1
+    wanted = np.maximum(1, np.floor(shares).astype(int))
+    while wanted.sum() < images:
+        wanted[np.where(wanted < counts, shares - wanted, -np.inf).argmax()] += 1
+    while wanted.sum() > images:
+        wanted[np.where(wanted > 1, wanted - shares, -np.inf).argmax()] -= 1
     chosen = [
         _shuffled(np.flatnonzero(labels == label), seed, _LIMIT, int(label))[:count]
         for label, count in zip(classes, wanted, strict=True)

@@ -120,14 +120,12 @@ class Dataset:
         location: what was opened, so that it is known again: a path, or a data set's name.
         classes: names in sorted order (a fixed data set: in its own order).
         parts: `train`, `val`, `test`; a flat folder or a CSV without parts is all `train`.
-        flat: whether the data bring no parts of their own.
     """
 
     name: str
     location: str
     classes: tuple[str, ...]
     parts: dict[str, Source]
-    flat: bool
 
 
 def open_dataset(data: str, data_dir: str | None = None) -> Dataset:
@@ -150,7 +148,7 @@ def open_dataset(data: str, data_dir: str | None = None) -> Dataset:
         raise UserError(f"no such file or folder: {data}; {hint}")
     if path.is_dir():
         return _folder(path)
-    if path.suffix.lower() not in (".csv", ".txt", ".tsv"):
+    if path.suffix.lower() not in (".csv", ".txt"):
         raise UserError(f"{data} is neither a folder nor a CSV of path,label")
     return _csv(path)
 
@@ -169,21 +167,20 @@ def _fashion_mnist(folder: Path) -> Dataset:
         if len(images) != len(labels) or labels.max(initial=0) >= len(CLASSES):
             raise UserError(f"{folder}: images and labels of {stem} do not belong together")
         parts[part] = ArraySource(images[..., None], labels, f"fashion-mnist/{part}")
-    return Dataset(FASHION_MNIST, FASHION_MNIST, CLASSES, parts, flat=False)
+    return Dataset(FASHION_MNIST, FASHION_MNIST, CLASSES, parts)
 
 
 def _folder(root: Path) -> Dataset:
     """A folder with a subfolder a class, or with `train/`, `val/`, `test/` of such."""
-    found = {
-        part: root / name
-        for part, names in _FOLDER_NAMES.items()
-        for name in names
-        if (root / name).is_dir()
-    }
-    flat = "train" not in found and not set(_class_folders(root)) <= {
-        p.name for p in found.values()
-    }
-    folders = {"train": root} if flat or not found else found
+    found: dict[str, Path] = {}
+    for part, names in _FOLDER_NAMES.items():
+        named = [root / name for name in names if _class_folders(root / name)]
+        if len(named) > 1:
+            raise UserError(f"{root}: both {named[0].name}/ and {named[1].name}/; keep one of them")
+        if named:
+            found[part] = named[0]
+    flat = not found or not ("train" in found or set(_class_folders(root)) <= set(_part_names()))
+    folders = {"train": root} if flat else found
     classes = {part: _class_folders(folder) for part, folder in folders.items()}
     names = _agreed_classes(root, {part: set(names) for part, names in classes.items()})
     parts: dict[str, Source] = {}
@@ -196,10 +193,17 @@ def _folder(root: Path) -> Dataset:
         parts[part] = FileSource(paths, np.array(labels, np.int64))
     if not any(len(part) for part in parts.values()):
         raise UserError(f"{root}: no images in its subfolders ({', '.join(names[:5])})")
-    return Dataset(root.resolve().name, locate(str(root)), names, parts, flat=not found or flat)
+    return Dataset(root.resolve().name, locate(str(root)), names, parts)
+
+
+def _part_names() -> list[str]:
+    return [name for names in _FOLDER_NAMES.values() for name in names]
 
 
 def _class_folders(folder: Path) -> list[str]:
+    """Names of the subfolders; none where there is no such folder."""
+    if not folder.is_dir():
+        return []
     return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
@@ -270,4 +274,4 @@ def _csv(file: Path) -> Dataset:
     }
     if not any((file.parent / path).exists() for rows in table.values() for path, _ in rows):
         raise UserError(f"{file}: none of its files exists; paths are relative to {file.parent}")
-    return Dataset(file.stem, locate(str(file)), names, parts, flat="part" not in columns)
+    return Dataset(file.stem, locate(str(file)), names, parts)

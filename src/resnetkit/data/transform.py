@@ -1,6 +1,7 @@
 """The one preprocessing: data that is saved with the network and used wherever it runs."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -42,10 +43,21 @@ class Transform:
 
     def normalise(self, batch: torch.Tensor) -> torch.Tensor:
         """uint8 (N, size, size, channels) -> float32 (N, channels, size, size), channels last."""
-        mean = torch.tensor(self.mean, device=batch.device) * 255
-        scale = 1 / (torch.tensor(self.std, device=batch.device) * 255)
+        mean, scale = _constants(self.mean, self.std, batch.device)
         # NHWC bytes seen as NCHW are channels-last already: nothing is copied around.
         return ((batch.float() - mean) * scale).permute(0, 3, 1, 2)
+
+
+@lru_cache(maxsize=16)
+def _constants(
+    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and inverse deviation of bytes, sent to the device once: sending waits for it."""
+    with torch.inference_mode(mode=False):
+        return (
+            torch.tensor(mean, device=device) * 255,
+            1 / (torch.tensor(std, device=device) * 255),
+        )
 
 
 def resize(image: np.ndarray, box: tuple[float, float, float, float], size: int) -> np.ndarray:

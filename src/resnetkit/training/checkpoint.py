@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import safetensors
@@ -50,7 +50,7 @@ def save(folder: Path, state: State) -> Path:
     """
     path = folder / f"step-{state.step:09d}.safetensors"
     tensors = {name: t.detach().cpu().contiguous() for name, t in state.tensors.items()}
-    about = json.dumps({k: v for k, v in asdict(_without_tensors(state)).items() if k != "tensors"})
+    about = json.dumps({k: v for k, v in vars(state).items() if k != "tensors"})
     metadata = {"format": FORMAT, "state": about, "sha256": _digest(about, tensors)}
     try:
         with whole_file(path) as beside:
@@ -82,10 +82,6 @@ def load(path: Path) -> State:
 def checkpoints(folder: Path) -> list[Path]:
     """The whole checkpoints in a folder, oldest first."""
     return sorted(p for p in folder.glob("*") if re.fullmatch(r"step-\d+\.safetensors", p.name))
-
-
-def _without_tensors(state: State) -> State:
-    return replace(state, tensors={})
 
 
 def _digest(about: str, tensors: dict[str, torch.Tensor]) -> str:

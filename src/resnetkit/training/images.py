@@ -93,11 +93,6 @@ def choose_images(dataset: Dataset, recipe: Recipe, skipped: Skipped) -> dict[st
             f"larger --val-fraction"
         )
     if recipe.data.limit is not None:
-        if recipe.data.limit < len(dataset.classes):
-            raise UserError(
-                f"--limit {recipe.data.limit} is less than one image for each of "
-                f"{len(dataset.classes)} classes"
-            )
         rest = rest[prepare.limit(whole.labels[rest], recipe.data.limit, recipe.seed)]
     return {"train": Subset(whole, rest), "val": val}
 
@@ -106,8 +101,13 @@ def check_same_data(dataset: Dataset, record: DataRecord, run: Path) -> None:
     """Raise UserError when a run's images are not those it began with."""
     if dataset.classes != record.classes:
         raise UserError(f"{run}: the classes of {dataset.location} have changed since it began")
+    if set(used_parts(dataset)) != set(record.fingerprints):
+        raise UserError(
+            f"{run}: {dataset.location} has the parts {', '.join(used_parts(dataset))}; when it "
+            f"began there were {', '.join(record.fingerprints)}"
+        )
     for part, before in record.fingerprints.items():
-        if part not in dataset.parts or prepare.fingerprint(dataset.parts[part]) != before:
+        if prepare.fingerprint(dataset.parts[part]) != before:
             raise UserError(
                 f"{run}: the {part} images of {dataset.location} are not those it began with; "
                 f"bring them back, or start anew with --weights"

@@ -49,7 +49,9 @@ def load_optimiser_tensors(
         owner, key = name.rsplit("/", 1)
         parameter = parameters[owner]
         like = parameter if value.shape == parameter.shape else value
-        optimiser.state[parameter][key] = torch.empty_like(like).copy_(value)
+        optimiser.state[parameter][key] = torch.empty_like(like, device=parameter.device).copy_(
+            value
+        )
 
 
 class Ema(Generic[Net]):

@@ -130,7 +130,9 @@ def _write(part: Any, lines: list[str], indent: str) -> None:
             lines += ["", f"{indent}{f.name}:"]
             _write(value, lines, indent + "  ")
         else:
-            text = yaml.safe_dump(to_plain(value), default_flow_style=True, allow_unicode=True)
+            text = yaml.safe_dump(
+                to_plain(value), default_flow_style=True, allow_unicode=True, width=float("inf")
+            )
             text = text.removesuffix("...\n").strip()
             lines.append(f"{indent}{f.name}: {text}  # {f.metadata['help']}")
 
@@ -209,13 +211,13 @@ def override(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     return from_plain(Recipe, to_plain(recipe) | changes, where="", base=recipe)
 
 
-def differences(before: Recipe, after: Recipe) -> list[str]:
-    """What differs between two recipes, as `name: before -> after`."""
-    found = []
+def differences(before: Recipe, after: Recipe) -> dict[str, str]:
+    """What differs between two recipes: setting -> `before -> after`."""
+    found = {}
     for name, (part, _, _) in flat_fields().items():
         a, b = (getattr(getattr(r, part) if part else r, name) for r in (before, after))
         if a != b:
-            found.append(f"{name}: {a} -> {b}")
+            found[name] = f"{a} -> {b}"
     return found
 
 

@@ -1,13 +1,17 @@
 """The run folder: recipe.yaml, data.json, metrics.jsonl, checkpoints/, classifier/."""
 
+import contextlib
+import fcntl
 import itertools
 import json
+import os
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 from resnetkit.config import from_plain, to_plain
 from resnetkit.errors import UserError
-from resnetkit.files import whole_folder, write_whole
+from resnetkit.files import remove_tree, whole_folder, write_whole
 from resnetkit.training.recipe import Recipe, parse_recipe
 
 METRICS = (
@@ -73,9 +77,25 @@ class RunFolder:
         file = self.path / "recipe.yaml"
         return parse_recipe(file.read_text(encoding="utf-8"), str(file))
 
-    def replace_recipe(self, recipe: Recipe) -> None:
-        """Write another recipe in place of the old one."""
-        write_whole(self.path / "recipe.yaml", recipe.to_yaml())
+    def extend(self, recipe: Recipe) -> None:
+        """Take over a recipe with more epochs; a finished run is unfinished from then on."""
+        if recipe != self.recipe():
+            if self.finished:
+                remove_tree(self.classifier)
+            write_whole(self.path / "recipe.yaml", recipe.to_yaml())
+
+    @contextlib.contextmanager
+    def locked(self) -> Generator[None]:
+        """Keep other trainings out; no crash leaves the lock behind. Raises UserError."""
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another training is at work in {self.path}") from None
+        else:
+            yield
+        finally:
+            os.close(descriptor)
 
     def data(self) -> DataRecord:
         """What the run knows of its images."""
@@ -86,18 +106,13 @@ class RunFolder:
             raise UserError(f"{file} is damaged: {error}") from None
         return from_plain(DataRecord, content, where=str(file))
 
-    def append_metrics(self, row: dict) -> None:
-        """Add a line to metrics.jsonl."""
-        with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-
     def rewrite_metrics(self, history: list[dict]) -> None:
-        """Cut metrics.jsonl back to the lines that a checkpoint knows."""
+        """Write metrics.jsonl anew, whole: with a line more, or cut back to a checkpoint's."""
         write_whole(self.metrics, "".join(json.dumps(row) + "\n" for row in history))
 
 
 def read_metrics(file: Path) -> list[dict]:
-    """The lines of a metrics.jsonl up to the first that is none: a kill may cut the last short."""
+    """The lines of a metrics.jsonl up to the first that is none of a run's."""
     rows = []
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         try:

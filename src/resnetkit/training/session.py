@@ -7,15 +7,17 @@ from typing import Any
 
 import torch
 
+from resnetkit import inference
 from resnetkit.classifier import Classifier, Training, classifier_folder
 from resnetkit.data import prepare
 from resnetkit.data.loader import Loader, batch_bounds
 from resnetkit.data.sources import Dataset, Source, open_dataset
 from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
-from resnetkit.files import check_can_create, remove_tree, remove_unfinished
+from resnetkit.files import check_can_create, remove_unfinished
 from resnetkit.machine import ready_machine, repeatable
 from resnetkit.nets.create import create
+from resnetkit.nets.initialise import why_no_identity_start
 from resnetkit.nets.resnet import ResNet, with_layout
 from resnetkit.nets.summary import summarise
 from resnetkit.nets.zoo import spec_of
@@ -29,7 +31,7 @@ from resnetkit.training.images import (
 )
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe, differences, override, resolve
-from resnetkit.training.run_folder import DataRecord, RunFolder, free_name
+from resnetkit.training.run_folder import DataRecord, RunFolder, free_name, read_metrics
 from resnetkit.training.schedule import depends_on_length, warmup_steps
 from resnetkit.training.stop import StopRequest
 from resnetkit.training.trainer import Interrupted, Trainer
@@ -97,12 +99,11 @@ def start_run(recipe: Recipe, session: Session, observer: Observer) -> RunResult
     """Train by a recipe into a new run folder; raises UserError."""
     out = Path(session.out) if session.out else None
     check_can_create(out or Path("runs"), may_exist=out is None)
-    if recipe.model is not None:
-        spec_of(recipe.model)
     device, workers = ready_machine(session.device, session.threads, session.workers)
     repeatable(device)
     dataset = open_dataset(recipe.data.data, session.data_dir)
     check_classes(dataset)
+    _check_early(recipe, dataset)
     fingerprints = {part: prepare.fingerprint(dataset.parts[part]) for part in used_parts(dataset)}
     skipped, facts = look_through(dataset, workers, session.strict, device, observer)
     recipe = resolve(recipe, facts)
@@ -120,7 +121,9 @@ def start_run(recipe: Recipe, session: Session, observer: Observer) -> RunResult
     ready = _ReadyRun(
         recipe, session, observer, dataset, sources, record, _transform(recipe), device, workers
     )
-    return ready.train(RunFolder.create(out, recipe, record), net, None)
+    run = RunFolder.create(out, recipe, record)
+    with run.locked():
+        return ready.train(run, net, None)
 
 
 def resume_run(settings: dict[str, Any], session: Session, observer: Observer) -> RunResult:
@@ -138,10 +141,18 @@ def resume_run(settings: dict[str, Any], session: Session, observer: Observer) -
     if session.out is None:
         raise UserError("--resume needs the run folder: --out runs/x")
     run = RunFolder.open(Path(session.out))
+    with run.locked():
+        return _resume(run, settings, session, observer)
+
+
+def _resume(
+    run: RunFolder, settings: dict[str, Any], session: Session, observer: Observer
+) -> RunResult:
     for folder in (run.path, run.checkpoints):
         remove_unfinished(folder)
-    recipe = _same_recipe(run, settings)
-    if run.finished:
+    before = run.recipe()
+    recipe = _same_recipe(run.path, before, settings)
+    if run.finished and recipe == before:
         return _finished(run, recipe)
     device, workers = ready_machine(session.device, session.threads, session.workers)
     repeatable(device)
@@ -151,6 +162,8 @@ def resume_run(settings: dict[str, Any], session: Session, observer: Observer) -
     sources = choose_images(dataset, recipe, record.skipped)
     found = checkpoint.checkpoints(run.checkpoints)
     state = checkpoint.load(found[-1]) if found else None
+    if state is None and recipe != before:
+        raise UserError(f"{run.path} cannot be extended: it has no checkpoint to go on from")
     net = _network(recipe, record.classes, fresh=state is None)
     ready = _ReadyRun(
         recipe, session, observer, dataset, sources, record, _transform(recipe), device, workers
@@ -183,11 +196,17 @@ class _ReadyRun:
 
         def validate(net: ResNet):
             judge = Classifier(net, transform, self.record.classes)
-            return judge.evaluate(self.sources["val"], workers=self.workers, skip_bad=False)[0]
+            return judge.evaluate(
+                self.sources["val"],
+                batch_size=min(inference.BATCH_SIZE, recipe.batch_size),
+                workers=self.workers,
+                skip_bad=False,
+            )[0]
 
         trainer = Trainer(net, recipe, loader, transform, validate, run, self.observer)
         if state:
             trainer.restore(state)
+            run.extend(recipe)
         else:
             run.rewrite_metrics([])
         self._announce(run, trainer, net)
@@ -262,6 +281,21 @@ def _measured(recipe: Recipe, train: Source, workers: int) -> Recipe:
     return replace(recipe, schedule=replace(recipe.schedule, warmup_steps=warm))
 
 
+def _check_early(recipe: Recipe, dataset: Dataset) -> None:
+    """Find cheap mistakes before all images are looked through."""
+    if recipe.model is not None:
+        reason = why_no_identity_start(spec_of(recipe.model)) if recipe.identity_start else None
+        if reason:
+            raise UserError(f"no identity start for {recipe.model}: {reason}")
+    if recipe.weights is not None and not Path(recipe.weights).exists():
+        raise UserError(f"no such file of weights: {recipe.weights}")
+    if recipe.data.limit is not None and recipe.data.limit < len(dataset.classes):
+        raise UserError(
+            f"--limit {recipe.data.limit} is less than one image for each of "
+            f"{len(dataset.classes)} classes"
+        )
+
+
 def _check_batch(recipe: Recipe, images: int, net: ResNet) -> None:
     """Refuse what batch norm cannot train on: a single value a channel has no deviation."""
     pieces, side = recipe.optimiser.accumulate, recipe.data.image_size or 1
@@ -302,43 +336,38 @@ def _network(recipe: Recipe, classes: tuple[str, ...], *, fresh: bool = True) ->
     return net
 
 
-def _same_recipe(run: RunFolder, settings: dict[str, Any]) -> Recipe:
+def _same_recipe(run: Path, before: Recipe, settings: dict[str, Any]) -> Recipe:
     """The run's recipe; other settings are refused, but for more epochs where that can be."""
-    before = run.recipe()
     after = override(before, settings)
     changed = differences(before, after)
     if not changed:
         return before
-    others = [change for change in changed if not change.startswith("epochs:")]
-    if others:
+    if changed.keys() != {"epochs"}:
+        others = "; ".join(f"{name}: {change}" for name, change in changed.items())
         raise UserError(
-            f"{run.path} was started with another recipe: {'; '.join(others)}; leave these flags "
-            f"out to go on, or choose another --out"
+            f"{run} was started with another recipe: {others}; leave these flags out to go on, or "
+            f"choose another --out"
         )
-    if after.epochs < before.epochs or depends_on_length(before.schedule):
+    if after.epochs < before.epochs:
+        raise UserError(f"{run} runs for {before.epochs} epochs; a run cannot be shortened")
+    if depends_on_length(before.schedule):
         raise UserError(
-            f"{run.path} runs for {before.epochs} epochs, not {after.epochs}: "
-            + (
-                f"its {before.schedule.schedule} schedule has set every learning rate for that "
-                f"length; start anew with --weights {run.path}"
-                if after.epochs > before.epochs
-                else "a run cannot be shortened"
-            )
+            f"{run} runs for {before.epochs} epochs: its {before.schedule.schedule} schedule has "
+            f"set every learning rate for that length; start anew with --weights {run}"
         )
-    if run.finished:
-        remove_tree(run.classifier)
-    run.replace_recipe(after)
     return after
 
 
 def _finished(run: RunFolder, recipe: Recipe) -> RunResult:
-    state = checkpoint.load(checkpoint.checkpoints(run.checkpoints)[-1])
+    rows = read_metrics(run.metrics)
+    if not rows:
+        raise UserError(f"{run.metrics} is damaged: it has no line of a finished run")
     return RunResult(
         run=str(run.path),
-        steps=state.step,
+        steps=rows[-1]["step"],
         epochs=recipe.epochs,
-        seconds=state.seconds,
-        val_top1=state.history[-1]["val_top1"],
-        resumed_at=state.step,
+        seconds=rows[-1]["seconds"],
+        val_top1=rows[-1]["val_top1"],
+        resumed_at=rows[-1]["step"],
         already_finished=True,
     )

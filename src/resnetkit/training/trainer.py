@@ -18,7 +18,7 @@ from resnetkit.training.observer import Observer, Pulse
 from resnetkit.training.optim import Ema, load_optimiser_tensors, make_optimiser, optimiser_tensors
 from resnetkit.training.recipe import Recipe, differences
 from resnetkit.training.run_folder import RunFolder
-from resnetkit.training.schedule import factor
+from resnetkit.training.schedule import depends_on_length, factor
 from resnetkit.training.stop import StopRequest
 
 CHECKED_EVERY = 50
@@ -57,7 +57,8 @@ class Trainer:
         self.device = net.head.weight.device
         self.optimiser = make_optimiser(net, recipe.optimiser)
         self.ema = Ema(net, recipe.optimiser.ema) if recipe.optimiser.ema else None
-        self.sums = torch.zeros(3, dtype=torch.float64, device=self.device)
+        exact = torch.float32 if self.device.type == "mps" else torch.float64  # MPS has no other
+        self.sums = torch.zeros(3, dtype=exact, device=self.device)
         self.finite = torch.ones((), dtype=torch.bool, device=self.device)
         self.step, self.steps = 0, recipe.epochs * loader.steps
         self.seconds = self.epoch_seconds = 0.0
@@ -78,11 +79,11 @@ class Trainer:
             clock = time.perf_counter()
             for batch in self.loader.epoch(epoch, first):
                 self.train_step(batch)
+                pulse.beat(self.step, len(batch.labels), self.sums)
                 now = time.perf_counter()
                 self.seconds, self.epoch_seconds = (
                     total + now - clock for total in (self.seconds, self.epoch_seconds)
                 )
-                pulse.beat(self.step, len(batch.labels), self.sums)
                 if self.step % self.loader.steps:
                     if stop.requested or time.monotonic() - saved >= checkpoint_seconds:
                         self.save()
@@ -128,7 +129,7 @@ class Trainer:
         loss = functional.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
         (loss / batch).backward()
         right = (logits.detach().argmax(1) == labels).sum()
-        self.sums += torch.stack([loss.detach(), right, right.new_tensor(len(labels))])
+        self.sums += torch.stack([loss.detach(), right, right.new_full((), len(labels))])
 
     def optimiser_step(self) -> None:
         """Clip when asked to; step only if all gradients are finite, decided on the device."""
@@ -166,7 +167,7 @@ class Trainer:
             "seconds": self.seconds,
         }
         self.history.append(row)
-        self.run.append_metrics(row)
+        self.run.rewrite_metrics(self.history)
         self.sums.zero_()
         self.epoch_seconds = 0.0
         self.save()
@@ -201,11 +202,13 @@ class Trainer:
     def restore(self, state: checkpoint.State) -> None:
         """Go on from a checkpoint; raises UserError where equal bits could not be promised."""
         began = from_plain(Recipe, state.recipe, where="checkpoint")
-        others = [c for c in differences(began, self.recipe) if not c.startswith("epochs:")]
+        others = differences(began, self.recipe)
+        if not depends_on_length(self.recipe.schedule):
+            others.pop("epochs", None)
         if others or state.step > self.steps or state.spec != self.net.spec.to_dict():
             raise UserError(
                 f"the checkpoint in {self.run.path} belongs to another run: "
-                f"{'; '.join(others) or 'other steps or another network'}"
+                f"{', '.join(f'{k}: {v}' for k, v in others.items()) or 'another network'}"
             )
         here = environment(self.device)
         changed = [
