@@ -138,6 +138,16 @@ def test_predict(finished_run, pictures, tmp_path, capsys):
     assert f"{good[0]}: " in capsys.readouterr().out
 
 
+def test_predict_when_no_picture_can_be_read(finished_run, classifier, tmp_path, capsys):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no")
+    assert run("predict", finished_run, bad, "--json") == 1
+    reason = "not an image that can be read"
+    assert json.loads(capsys.readouterr().out) == [{"path": str(bad), "error": reason}]
+    assert run("predict", finished_run, bad, "--embeddings", tmp_path / "x.npz") == 1
+    assert classifier.predict([str(bad)])[0].error == reason
+
+
 def test_predict_agrees_with_the_network(classifier, pictures):
     import torch
 

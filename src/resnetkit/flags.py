@@ -41,6 +41,7 @@ class Parser(argparse.ArgumentParser):
         if not word.startswith("-"):
             return f"one argument too many: {word}; see {self.prog} --help"
         known = [flag for action in self._actions for flag in action.option_strings]
+        known = [flag for flag in known if flag not in ("-h", "--help")]
         near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
         hint = f"did you mean {' or '.join(near)}?" if near else f"see {self.prog} --help"
         return f"unknown flag {word}; {hint}"

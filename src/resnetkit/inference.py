@@ -127,7 +127,8 @@ def name_likeliest(
         top: how many classes to name.
     """
     predictions = [Prediction(path) for path in paths]
-    for index, row in zip(found.indices, np.exp(log_softmax(logits)), strict=True):
+    probabilities = np.exp(log_softmax(logits)) if len(logits) else []
+    for index, row in zip(found.indices, probabilities, strict=True):
         likeliest = np.argsort(-row, kind="stable")[:top]
         named = tuple((classes[i], float(row[i])) for i in likeliest)
         predictions[index] = Prediction(paths[index], named)
