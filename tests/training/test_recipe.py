@@ -1,7 +1,7 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from resnetkit import Recipe, UserError
@@ -103,6 +103,11 @@ def test_what_is_open_follows_the_data_and_the_machine():
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300))
+@example("\u3000")
+@example("a\x85b")
+@example(" a ")
+@example("...")
+@example("图片/a b: c # d" * 20)
 def test_any_path_survives_yaml(path):
     recipe = override(Recipe(), {"data": path, "weights": path})
     assert parse_recipe(recipe.to_yaml(), "x") == recipe

@@ -131,9 +131,12 @@ def _write(part: Any, lines: list[str], indent: str) -> None:
             _write(value, lines, indent + "  ")
         else:
             text = yaml.safe_dump(
-                to_plain(value), default_flow_style=True, allow_unicode=True, width=float("inf")
+                to_plain(value),
+                default_flow_style=True,
+                allow_unicode=str(value).isprintable(),
+                width=float("inf"),
             )
-            text = text.removesuffix("...\n").strip()
+            text = text.removesuffix("...\n").rstrip("\n")
             lines.append(f"{indent}{f.name}: {text}  # {f.metadata['help']}")
 
 
