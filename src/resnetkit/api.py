@@ -23,7 +23,9 @@ from resnetkit.data.sources import (
 )
 from resnetkit.errors import UserError
 from resnetkit.files import whole_file
+from resnetkit.machine import uses_cuda
 from resnetkit.metrics import Result
+from resnetkit.ranks import is_first, join
 from resnetkit.terminal import TerminalObserver
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe, override, read_recipe
@@ -56,23 +58,28 @@ def train(
     own = {f.name for f in fields(Session)}
     session = Session(**{name: value for name, value in settings.items() if name in own})
     settings = {name: value for name, value in settings.items() if name not in own}
-    observer = observer or TerminalObserver()
     if data is not None:
         settings["data"] = data
+    base = Recipe()
     if resume:
         settings = _located(settings)
-        result = resume_run(settings, session, observer)
     else:
         base = read_recipe(recipe) if isinstance(recipe, str) else recipe
         base = override(base, settings)
         base = override(base, _located({"data": base.data.data, "weights": base.weights}))
         if not base.data.data:
             raise UserError("nothing to train on: give fashion-mnist, a folder or a CSV")
-        result = start_run(base, session, observer)
-    from resnetkit.report.curves import draw_curves  # matplotlib is slow to import
+    with join(session.rank_timeout, cuda=uses_cuda(session.device)) as ranks:
+        observer = observer or (TerminalObserver() if ranks.first else Observer())
+        if resume:
+            result = resume_run(settings, session, observer, ranks)
+        else:
+            result = start_run(base, session, observer, ranks)
+    if is_first():
+        from resnetkit.report.curves import draw_curves  # matplotlib is slow to import
 
-    run = Path(result.run)
-    draw_curves(read_metrics(run / "metrics.jsonl"), run.name, run / "curves.png")
+        run = Path(result.run)
+        draw_curves(read_metrics(run / "metrics.jsonl"), run.name, run / "curves.png")
     return result
 
 

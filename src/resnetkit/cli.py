@@ -12,6 +12,7 @@ from pathlib import Path
 
 from resnetkit.errors import UserError
 from resnetkit.flags import make_parser
+from resnetkit.ranks import Quiet, RankError, is_first
 from resnetkit.training.recipe import flat_fields
 
 MOST_PIXELS_A_SIDE = 10_000
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except UserError as error:
-        say(f"resnetkit: {error}")
+        if isinstance(error, RankError) or (is_first() and not isinstance(error, Quiet)):
+            say(f"resnetkit: {error}")
     except BrokenPipeError:  # who read our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -62,6 +64,8 @@ def train(options: argparse.Namespace) -> int:
         raise UserError("--resume takes the recipe of the run; leave --recipe out")
     recipe = options.recipe or "default"
     result = api.train(options.data, recipe=recipe, resume=options.resume, **settings)
+    if not is_first():
+        return 0 if result.interrupted is None else SIGNAL_EXIT + result.interrupted
     run = result.run
     if options.json:
         keys = ("run", "steps", "epochs", "seconds", "val_top1", "resumed_at")

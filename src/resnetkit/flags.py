@@ -79,6 +79,8 @@ def _train(parser: Parser) -> None:
     _seconds = _converter(float, "seconds")
     help_seconds = "save at least so often; default: 60"
     add("--checkpoint-seconds", type=_seconds, default=60.0, metavar="S", help=help_seconds)
+    help_timeout = "under torchrun: a rank that is silent for so long ends the job; default: 300"
+    add("--rank-timeout", type=_seconds, default=300.0, metavar="S", help=help_timeout)
     _images_and_output(parser)
     _machine(parser)
     _recipe(parser)

@@ -1,5 +1,6 @@
 """Evaluate and predict, over any callable: uint8 NHWC batch -> logits (or features)."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -9,10 +10,11 @@ import torch
 
 from resnetkit.data.decode import BadImage
 from resnetkit.data.loader import Loader
-from resnetkit.data.sources import Source
+from resnetkit.data.sources import Source, Subset
 from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
 from resnetkit.metrics import Result, judge, log_softmax
+from resnetkit.ranks import Ranks
 
 Model = Callable[[torch.Tensor], torch.Tensor]
 """uint8 (N, size, size, channels) -> (N, outputs)."""
@@ -93,25 +95,43 @@ def evaluate(
     workers: int = 2,
     skip_bad: bool = True,
     advance: Callable[[int], None] = lambda _: None,
+    ranks: Ranks | None = None,
 ) -> tuple[Result, list[BadImage]]:
     """Judge a model on labelled images: every readable one counts exactly once.
+
+    Several ranks share the images; each gets the result of all of them.
 
     Returns:
         The result, and the images that could not be read.
     """
+    first, end = ranks.share(len(source)) if ranks else (0, len(source))
     found = run(
         model,
-        source,
+        source if not ranks or ranks.count == 1 else Subset(source, np.arange(first, end)),
         transform,
         batch_size=batch_size,
         workers=workers,
         skip_bad=skip_bad,
         advance=advance,
     )
+    if ranks and ranks.count > 1:
+        found = _of_all_ranks(found, ranks, len(classes))
     if not len(found.labels):
         first = f": {found.skipped[0]}" if found.skipped else ""
         raise UserError(f"none of the {len(source)} images can be read{first}")
     return judge(found.outputs, found.labels, classes), found.skipped
+
+
+def _of_all_ranks(found: Outputs, ranks: Ranks, classes: int) -> Outputs:
+    """Every rank's labels and outputs one after the other, and all that could not be read."""
+    outputs = found.outputs.reshape(-1, classes)
+    labels, outputs = (
+        np.concatenate([t.numpy() for t in ranks.gather(torch.from_numpy(array))])
+        for array in (found.labels, outputs)
+    )
+    told = ranks.exchange(json.dumps([[bad.path, bad.reason] for bad in found.skipped]))
+    skipped = [BadImage(path, reason) for text in told for path, reason in json.loads(text)]
+    return Outputs(np.arange(len(labels)), labels, outputs, skipped)
 
 
 def name_likeliest(

@@ -13,14 +13,18 @@ MOST_THREADS = 1024
 
 
 def ready_machine(
-    device: str = "auto", threads: int | None = None, workers: int | None = None
+    device: str = "auto",
+    threads: int | None = None,
+    workers: int | None = None,
+    local: tuple[int, int] = (0, 1),
 ) -> tuple[torch.device, int]:
     """Choose the device, set torch's threads, and say how many workers load images.
 
     Args:
         device: auto, cpu, cuda or mps.
-        threads: that torch computes with; by default the cores that we may use.
+        threads: that torch computes with; by default this rank's part of the cores.
         workers: threads that load images; by default as many as torch computes with.
+        local: this rank's number on this machine, and how many ranks there are here.
 
     Raises:
         UserError: there is no such device, or a number makes no sense.
@@ -28,9 +32,18 @@ def ready_machine(
     for name, count, least in (("threads", threads, 1), ("workers", workers, 0)):
         if count is not None and not least <= count <= MOST_THREADS:
             raise UserError(f"--{name} must be {least} to {MOST_THREADS}, not {count}")
-    torch.set_num_threads(threads or _cores())
+    rank, ranks = local
+    torch.set_num_threads(threads or max(1, _cores() // ranks))
     _keep_freed_memory()
-    return choose_device(device), torch.get_num_threads() if workers is None else workers
+    chosen = choose_device(device)
+    if chosen.type == "cuda":
+        there = torch.cuda.device_count()
+        if ranks > there:
+            raise UserError(f"{ranks} ranks on this machine and {there} GPUs: one a rank is needed")
+        chosen = torch.device("cuda", rank)
+    elif chosen.type == "mps" and ranks > 1:
+        raise UserError("several ranks cannot share Apple's GPU: say --device cpu, or start one")
+    return chosen, torch.get_num_threads() if workers is None else workers
 
 
 def _cores() -> int:
@@ -70,6 +83,11 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def uses_cuda(name: str) -> bool:
+    """Whether `choose_device` takes a CUDA GPU for this word."""
+    return name in ("auto", "cuda") and torch.cuda.is_available()
+
+
 def repeatable(device: torch.device) -> None:
     """Ask CUDA for kernels that add in the same order every time; the CPU's do without asking."""
     if device.type == "cuda":
@@ -89,7 +107,7 @@ def computes_bf16(device: torch.device) -> bool:
     return False
 
 
-def environment(device: torch.device) -> dict[str, str]:
+def environment(device: torch.device, ranks: int = 1) -> dict[str, str]:
     """What the bits of a run depend on besides its recipe and data."""
     if device.type == "cuda":
         hardware = torch.cuda.get_device_name(device)
@@ -101,7 +119,7 @@ def environment(device: torch.device) -> dict[str, str]:
         "device": device.type,
         "hardware": hardware,
         "threads": str(torch.get_num_threads()),
-        "ranks": "1",
+        "ranks": str(ranks),
         "cudnn": str(torch.backends.cudnn.version()) if device.type == "cuda" else "none",
         **{name: version(name) for name in libraries},
     }

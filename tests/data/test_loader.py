@@ -26,7 +26,7 @@ def equal(a, b) -> bool:
     return len(a) == len(b) and all(
         torch.equal(x, y)
         for one, two in zip(a, b, strict=True)
-        for x, y in zip(one, two, strict=True)
+        for x, y in zip(one[:3], two[:3], strict=True)
     )
 
 

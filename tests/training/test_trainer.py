@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import safetensors.torch
 import torch
 
 import resnetkit as rk
+from resnetkit.ranks import Ranks
 from resnetkit.training import session as session_module
 from resnetkit.training.observer import Observer
 
@@ -244,8 +246,13 @@ def bare_trainer(pieces: int) -> session_module.Trainer:
     net = rk.create("resnet8", channels=1).eval()
     recipe = override(Recipe(), {"accumulate": pieces, "precision": "fp32"})
     transform = Transform(size=28, channels=1, mean=(0.3,), std=(0.3,))
-    loader = type("Loader", (), {"steps": 1})()
-    return session_module.Trainer(net, recipe, loader, transform, None, None, Observer())
+    loader = SimpleNamespace(steps=1, batch=lambda *_: some_batch())
+    trainer = session_module.Trainer(
+        net, recipe, loader, transform, None, None, Observer(), Ranks()
+    )
+    trainer.replica.ready_for(0)
+    net.eval()
+    return trainer
 
 
 def some_batch():
@@ -253,7 +260,7 @@ def some_batch():
 
     torch.manual_seed(1)
     images = torch.randint(0, 256, (10, 28, 28, 1), dtype=torch.uint8)
-    return Batch(torch.arange(10), images, torch.arange(10))
+    return Batch(torch.arange(10), images, torch.arange(10), 10)
 
 
 def test_accumulating_gives_the_gradients_of_the_whole_batch():
@@ -261,7 +268,7 @@ def test_accumulating_gives_the_gradients_of_the_whole_batch():
 
     def gradients(pieces: int) -> list[torch.Tensor]:
         trainer = bare_trainer(pieces)
-        trainer.optimiser_step = lambda: None
+        trainer.optimiser_step = lambda _: None
         trainer.train_step(some_batch())
         assert trainer.sums[2] == 10
         return [p.grad for p in trainer.net.parameters()]
@@ -271,7 +278,9 @@ def test_accumulating_gives_the_gradients_of_the_whole_batch():
 
 
 def test_a_gradient_that_is_not_finite_stops_the_run_with_the_weights_untouched(tmp_path):
-    with pytest.raises(rk.UserError, match=r"no longer finite .* lower --lr"):
+    with pytest.raises(
+        rk.UserError, match=r"^step \d+: .* is not finite .* lower --lr"
+    ):
         train(tmp_path / "run", lr=1e30, clip=None, precision="fp32", checkpoint_seconds=0)
     saved = list((tmp_path / "run" / "checkpoints").glob("step-*"))
     assert saved
@@ -288,8 +297,9 @@ def test_a_step_that_is_not_finite_changes_no_weight(monkeypatch):
     trainer.net.head.bias.register_hook(lambda grad: grad * float("inf"))
     trainer.train_step(batch)
     assert all(torch.equal(a, b) for a, b in zip(before, trainer.net.parameters(), strict=True))
-    with pytest.raises(rk.UserError, match="no longer finite"):
-        trainer.check_finite()
+    found = trainer.diagnose(int(trainer.bad_step))
+    assert str(found).startswith("step 0: the gradient of head.bias is not finite (batch of images")
+    assert found.indices == tuple(range(10))
 
 
 def test_weights_of_a_run_keep_the_head_when_the_classes_agree(undisturbed, tmp_path, pictures):

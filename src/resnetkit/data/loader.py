@@ -14,17 +14,22 @@ from resnetkit.data.augmentation import Augmentation
 from resnetkit.data.decode import BadImage
 from resnetkit.data.sources import Source
 from resnetkit.data.transform import Transform
+from resnetkit.ranks import share
 
 AHEAD = 2
 """Batches that every worker may be ahead of the one that uses them."""
 
 
 class Batch(NamedTuple):
-    """Indices into the source (n,), uint8 images (n, size, size, channels), labels (n,)."""
+    """Indices into the source (n,), uint8 images (n, size, size, channels), labels (n,).
+
+    Under several ranks it is this rank's share of a batch of `whole` images.
+    """
 
     indices: torch.Tensor
     images: torch.Tensor
     labels: torch.Tensor
+    whole: int
 
 
 class Loader:
@@ -44,6 +49,7 @@ class Loader:
         workers: threads.
         skip_bad: leave out images that cannot be read and list them in `skipped`; otherwise the
             first one raises BadImage.
+        ranks: whose share of every batch is loaded: (rank, how many there are).
     """
 
     def __init__(
@@ -56,9 +62,10 @@ class Loader:
         seed: int = 0,
         workers: int = 0,
         skip_bad: bool = False,
+        ranks: tuple[int, int] = (0, 1),
     ):
         self.source, self.transform, self.augmentation = source, transform, augmentation
-        self.seed, self.workers, self.skip_bad = seed, workers, skip_bad
+        self.seed, self.workers, self.skip_bad, self.ranks = seed, workers, skip_bad, ranks
         self.skipped: list[BadImage] = []
         self.bounds = batch_bounds(len(source), batch_size)
 
@@ -88,7 +95,8 @@ class Loader:
 
     def batch(self, epoch: int, step: int) -> Batch:
         """Batch number `step` of an epoch: a pure function of the two and of the loader's seed."""
-        start, end = self.bounds[step], self.bounds[step + 1]
+        start, whole = self.bounds[step], self.bounds[step + 1] - self.bounds[step]
+        start, end = (start + place for place in share(whole, *self.ranks))
         if self.augmentation is None:
             chosen, draws = np.arange(start, end), None
         else:
@@ -112,7 +120,8 @@ class Loader:
                 images[row] = augment(image, self.transform, self.augmentation, draws[row])
         chosen, images = chosen[kept], images if kept.all() else images[kept]
         labels = self.source.labels[chosen]
-        return Batch(torch.from_numpy(chosen), torch.from_numpy(images), torch.from_numpy(labels))
+        tensors = (torch.from_numpy(array) for array in (chosen, images, labels))
+        return Batch(*tensors, whole)
 
 
 _order = lru_cache(maxsize=4)(epoch_order)

@@ -29,7 +29,9 @@ class State:
         environment: what the bits depend on besides recipe and data.
         history: the lines of metrics.jsonl so far.
         seconds: of training since the start; `epoch_seconds`, since the epoch began.
-        tensors: weights, optimiser, EMA and the sums of the epoch under way, by name.
+        tensors: weights, optimiser, EMA and the sums of the epoch under way, by name; under
+            several ranks also the running statistics and sums of every other rank.
+        rollbacks: what was not finite, and where the run went back to.
     """
 
     step: int
@@ -40,15 +42,21 @@ class State:
     seconds: float
     epoch_seconds: float
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
+    rollbacks: list[dict] = field(default_factory=list)
 
 
-def save(folder: Path, state: State) -> Path:
+def save(folder: Path, state: State, *, keep: int = -1) -> Path:
     """Write a checkpoint so that a kill at any moment leaves the last good one.
+
+    Args:
+        folder: of the run's checkpoints.
+        state: where the run stands.
+        keep: the step of an older checkpoint that stays, besides the newest ones.
 
     Raises:
         UserError: the disk is full, or the folder cannot be written any more.
     """
-    path = folder / f"step-{state.step:09d}.safetensors"
+    path = checkpoint_file(folder, state.step)
     tensors = {name: t.detach().cpu().contiguous() for name, t in state.tensors.items()}
     about = json.dumps({k: v for k, v in vars(state).items() if k != "tensors"})
     metadata = {"format": FORMAT, "state": about, "sha256": _digest(about, tensors)}
@@ -58,8 +66,21 @@ def save(folder: Path, state: State) -> Path:
     except (OSError, safetensors.SafetensorError) as error:
         raise UserError(f"cannot write {path}: {error}; the one before it stays") from error
     for old in checkpoints(folder)[:-KEPT]:
-        old.unlink()
+        if old != checkpoint_file(folder, keep):
+            old.unlink()
     return path
+
+
+def remove_after(folder: Path, step: int) -> None:
+    """Remove the checkpoints of later steps."""
+    for path in checkpoints(folder):
+        if path > checkpoint_file(folder, step):
+            path.unlink()
+
+
+def checkpoint_file(folder: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return folder / f"step-{step:09d}.safetensors"
 
 
 def load(path: Path) -> State:

@@ -1,6 +1,7 @@
 """Optimisers from a recipe, and the moving average of weights."""
 
 import copy
+from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 import torch
@@ -11,17 +12,24 @@ from resnetkit.training.recipe import OptimiserRecipe
 Net = TypeVar("Net", bound=nn.Module)
 
 
-def make_optimiser(net: nn.Module, recipe: OptimiserRecipe) -> torch.optim.Optimizer:
+def make_optimiser(
+    net: nn.Module, recipe: OptimiserRecipe, rates: Mapping[nn.Parameter, float] | None = None
+) -> torch.optim.Optimizer:
     """The recipe's optimiser over all parameters, fused into one kernel a step.
 
     Without `decay_norms`, vectors (scales, shifts and biases) are in a group without weight
-    decay (He 2019, arXiv 1812.01187, section 3.1).
+    decay (He 2019, arXiv 1812.01187, section 3.1). A group's `rate` is what the schedule's
+    learning rate is multiplied by for it: of `rates`, or 1.
     """
-    parameters = list(net.parameters())
-    decayed = [p for p in parameters if p.ndim > 1 or recipe.decay_norms]
-    spared = [p for p in parameters if p.ndim <= 1 and not recipe.decay_norms]
-    groups = [{"params": decayed}, {"params": spared, "weight_decay": 0.0}]
-    groups = [group for group in groups if group["params"]]
+    sorted_out: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for parameter in net.parameters():
+        rate = (rates or {}).get(parameter, 1.0)
+        decayed = parameter.ndim > 1 or recipe.decay_norms
+        sorted_out.setdefault((rate, decayed), []).append(parameter)
+    groups = [
+        {"params": members, "rate": rate} | ({} if decayed else {"weight_decay": 0.0})
+        for (rate, decayed), members in sorted_out.items()
+    ]
     lr, decay = recipe.lr, recipe.weight_decay
     if recipe.optimiser == "adamw":
         return torch.optim.AdamW(groups, lr, weight_decay=decay, fused=True)

@@ -47,6 +47,9 @@ class OptimiserRecipe:
     momentum: float = option(0.9, "of SGD", least=0, most=0.9999)
     nesterov: bool = option(True, "SGD looks ahead (Nesterov)")
     weight_decay: float = option(5e-4, "pull towards zero", least=0)
+    layer_decay: float = option(
+        1.0, "rate of every stage as part of the next one's, the head's being 1", least=0.01, most=1
+    )
     decay_norms: bool = option(False, "weight decay on norms and biases too")
     clip: float | None = option(None, "longest gradient; longer ones are scaled down", least=1e-9)
     ema: float | None = option(
@@ -89,14 +92,23 @@ class Recipe:
         None, "a name of the zoo; by default resnet20 up to 64 pixels, else resnet18"
     )
     epochs: int = option(20, "times that every training image is seen", least=1)
-    batch_size: int = option(128, "images in a step", least=1)
+    batch_size: int = option(128, "images in a step, those of all ranks together", least=1)
     seed: int = option(0, "of everything that is drawn", least=0, most=2**63 - 1)
     precision: Literal["auto", "fp32", "bf16"] = option(
         "auto", "bf16: autocast; auto: bf16 where the hardware computes in it"
     )
     channels_last: bool = option(True, "memory layout of images: quicker on most hardware")
+    compile: bool = option(False, "torch.compile the network; on a CPU it needs g++")
+    sync_bn: bool = option(False, "batch norm over the images of all ranks, not of each rank's")
+    on_nonfinite: Literal["stop", "rollback"] = option(
+        "stop", "rollback: back to the epoch's start with half the rate, three times at most"
+    )
     identity_start: bool = option(False, "begin with every residual block as the identity")
     weights: str | None = option(None, "begin with these: a file, a run or a Classifier folder")
+    freeze: str = option("none", "head: train the head alone; stages:N: keep stem and N stages")
+    unfreeze_at: float | None = option(
+        None, "part of the run after which all is trained; by default never", least=0, most=1
+    )
     data: DataRecipe = field(default_factory=DataRecipe)
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
     schedule: ScheduleRecipe = field(default_factory=ScheduleRecipe)
@@ -113,6 +125,10 @@ class Recipe:
             )
         if self.optimiser.nesterov and not self.optimiser.momentum:
             raise UserError("nesterov needs a momentum above 0; say --no-nesterov as well")
+        if self.freeze != "none" and self.weights is None:
+            raise UserError("--freeze keeps what --weights brings: give --weights as well")
+        if self.unfreeze_at is not None and self.freeze == "none":
+            raise UserError("unfreeze_at is for a run that begins with --freeze")
         if self.data.channels == 2:
             raise UserError("channels must be 1 or 3, not 2")
 

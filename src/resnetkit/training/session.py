@@ -1,41 +1,32 @@
 """One training run from beginning to end: data, recipe, run folder, trainer, Classifier."""
 
+import contextlib
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from resnetkit import inference
-from resnetkit.classifier import Classifier, Training, classifier_folder
-from resnetkit.data import prepare
-from resnetkit.data.loader import Loader, batch_bounds
+from resnetkit.classifier import Classifier, Training
+from resnetkit.data.loader import Loader
 from resnetkit.data.sources import Dataset, Source, open_dataset
 from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
-from resnetkit.files import check_can_create, remove_unfinished
+from resnetkit.files import remove_unfinished
 from resnetkit.machine import ready_machine, repeatable
-from resnetkit.nets.create import create
-from resnetkit.nets.initialise import why_no_identity_start
 from resnetkit.nets.resnet import ResNet, with_layout
-from resnetkit.nets.summary import summarise
-from resnetkit.nets.zoo import spec_of
+from resnetkit.ranks import Ranks
 from resnetkit.training import checkpoint
-from resnetkit.training.images import (
-    check_classes,
-    check_same_data,
-    choose_images,
-    look_through,
-    used_parts,
-)
+from resnetkit.training.images import check_same_data, choose_images
 from resnetkit.training.observer import Observer
-from resnetkit.training.recipe import Recipe, differences, override, resolve
-from resnetkit.training.run_folder import DataRecord, RunFolder, free_name, read_metrics
-from resnetkit.training.schedule import depends_on_length, warmup_steps
+from resnetkit.training.recipe import Recipe, differences, override
+from resnetkit.training.replica import check_compiler
+from resnetkit.training.run_folder import DataRecord, RunFolder, read_metrics
+from resnetkit.training.schedule import depends_on_length
+from resnetkit.training.setup import create_run, starting_network, transform_of
 from resnetkit.training.stop import StopRequest
 from resnetkit.training.trainer import Interrupted, Trainer
-from resnetkit.weights import load_weights
 
 
 @dataclass(frozen=True)
@@ -53,6 +44,7 @@ class Session:
         data_dir: where the files of fashion-mnist are.
         strict: stop at an image that cannot be read instead of leaving it out.
         checkpoint_seconds: save at least so often.
+        rank_timeout: seconds after which a silent rank ends the job.
     """
 
     out: str | None = None
@@ -62,9 +54,12 @@ class Session:
     data_dir: str | None = None
     strict: bool = False
     checkpoint_seconds: float = 60.0
+    rank_timeout: float = 300.0
 
     def __post_init__(self):
         """Check the numbers."""
+        if not 1 <= self.rank_timeout <= 1e6:
+            raise UserError(f"--rank-timeout must be 1 to 1000000, not {self.rank_timeout}")
         if not self.checkpoint_seconds >= 0:
             raise UserError(
                 f"--checkpoint-seconds must be at least 0, not {self.checkpoint_seconds}"
@@ -95,38 +90,30 @@ class RunResult:
     already_finished: bool = False
 
 
-def start_run(recipe: Recipe, session: Session, observer: Observer) -> RunResult:
-    """Train by a recipe into a new run folder; raises UserError."""
-    out = Path(session.out) if session.out else None
-    check_can_create(out or Path("runs"), may_exist=out is None)
-    device, workers = ready_machine(session.device, session.threads, session.workers)
-    repeatable(device)
-    dataset = open_dataset(recipe.data.data, session.data_dir)
-    check_classes(dataset)
-    _check_early(recipe, dataset)
-    fingerprints = {part: prepare.fingerprint(dataset.parts[part]) for part in used_parts(dataset)}
-    skipped, facts = look_through(dataset, workers, session.strict, device, observer)
-    recipe = resolve(recipe, facts)
-    sources = choose_images(dataset, recipe, skipped)
-    recipe = _measured(recipe, sources["train"], workers)
-    record = DataRecord(
-        classes=dataset.classes,
-        fingerprints=fingerprints,
-        images={part: len(source) for part, source in sources.items()},
-        skipped=skipped,
-    )
-    net = _network(recipe, record.classes)
-    _check_batch(recipe, len(sources["train"]), net)
-    out = out or free_name(dataset.name, recipe.model or "")
-    ready = _ReadyRun(
-        recipe, session, observer, dataset, sources, record, _transform(recipe), device, workers
-    )
-    run = RunFolder.create(out, recipe, record)
-    with run.locked():
-        return ready.train(run, net, None)
+def start_run(recipe: Recipe, session: Session, observer: Observer, ranks: Ranks) -> RunResult:
+    """Train by a recipe into a new run folder; raises UserError.
+
+    A job that torchrun has restarted goes on with the run that it began.
+    """
+    begun = ranks.recall("run")
+    if begun is not None:
+        return resume_run({}, replace(session, out=begun), observer, ranks)
+    device, workers = _ready(session, ranks)
+    check_compiler(recipe, device)
+    dataset = ranks.together(lambda: open_dataset(recipe.data.data, session.data_dir))
+    out = session.out
+    strict = session.strict
+    path = ranks.lead(lambda: create_run(recipe, dataset, out, strict, device, workers, observer))
+    ranks.remember("run", path)
+    run = RunFolder(Path(path))
+    ranks.together(lambda: RunFolder.open(run.path))
+    with run.locked() if ranks.first else contextlib.nullcontext():
+        return _carry_on(run, run.recipe(), session, observer, ranks, dataset)
 
 
-def resume_run(settings: dict[str, Any], session: Session, observer: Observer) -> RunResult:
+def resume_run(
+    settings: dict[str, Any], session: Session, observer: Observer, ranks: Ranks
+) -> RunResult:
     """Go on with the run in `session.out` from its last checkpoint.
 
     Args:
@@ -134,40 +121,67 @@ def resume_run(settings: dict[str, Any], session: Session, observer: Observer) -
             it is refused, but for `epochs` under a schedule that allows it.
         session: how to carry it out.
         observer: is told how it goes.
+        ranks: who trains together.
 
     Raises:
         UserError: there is no such run, or it cannot go on as it would have.
     """
     if session.out is None:
         raise UserError("--resume needs the run folder: --out runs/x")
-    run = RunFolder.open(Path(session.out))
-    with run.locked():
-        return _resume(run, settings, session, observer)
+    run = RunFolder(Path(session.out))
+    ranks.together(lambda: RunFolder.open(run.path))
+    with contextlib.ExitStack() as stack:
+        ranks.lead(lambda: _take(run, stack))
+        before = ranks.together(run.recipe)
+        recipe = _same_recipe(run.path, before, settings)
+        if run.finished and recipe == before:
+            return _finished(run, recipe)
+        _ready(session, ranks)
+        dataset = ranks.together(lambda: open_dataset(recipe.data.data, session.data_dir))
+        return _carry_on(run, recipe, session, observer, ranks, dataset)
 
 
-def _resume(
-    run: RunFolder, settings: dict[str, Any], session: Session, observer: Observer
-) -> RunResult:
+def _take(run: RunFolder, stack: contextlib.ExitStack) -> None:
+    """Keep others out of the run folder, and clear away what killed writers have left."""
+    stack.enter_context(run.locked())
     for folder in (run.path, run.checkpoints):
         remove_unfinished(folder)
-    before = run.recipe()
-    recipe = _same_recipe(run.path, before, settings)
-    if run.finished and recipe == before:
-        return _finished(run, recipe)
-    device, workers = ready_machine(session.device, session.threads, session.workers)
+
+
+def _ready(session: Session, ranks: Ranks) -> tuple[torch.device, int]:
+    """The device and the number of workers, made ready for equal bits."""
+    local = (ranks.local_rank, ranks.local_count)
+    device, workers = ready_machine(session.device, session.threads, session.workers, local)
     repeatable(device)
-    dataset = open_dataset(recipe.data.data, session.data_dir)
-    record = run.data()
-    check_same_data(dataset, record, run.path)
-    sources = choose_images(dataset, recipe, record.skipped)
-    found = checkpoint.checkpoints(run.checkpoints)
-    state = checkpoint.load(found[-1]) if found else None
-    if state is None and recipe != before:
-        raise UserError(f"{run.path} cannot be extended: it has no checkpoint to go on from")
-    net = _network(recipe, record.classes, fresh=state is None)
-    ready = _ReadyRun(
-        recipe, session, observer, dataset, sources, record, _transform(recipe), device, workers
-    )
+    return device, workers
+
+
+def _carry_on(
+    run: RunFolder,
+    recipe: Recipe,
+    session: Session,
+    observer: Observer,
+    ranks: Ranks,
+    dataset: Dataset,
+) -> RunResult:
+    """Train from the last checkpoint of a run folder, or from step 0 where it has none."""
+    device, workers = _ready(session, ranks)
+
+    def prepare() -> tuple[_ReadyRun, ResNet, checkpoint.State | None]:
+        record, found = run.data(), checkpoint.checkpoints(run.checkpoints)
+        if found or not ranks.first:
+            check_same_data(dataset, record, run.path)
+        state = checkpoint.load(found[-1]) if found else None
+        if state is None and recipe != run.recipe():
+            raise UserError(f"{run.path} cannot be extended: it has no checkpoint to go on from")
+        ready = _ReadyRun(
+            recipe, session, observer, ranks, dataset,
+            choose_images(dataset, recipe, record.skipped), record, transform_of(recipe), device,
+            workers,
+        )  # fmt: skip
+        return ready, starting_network(recipe, record.classes, observer, fresh=not state), state
+
+    ready, net, state = ranks.together(prepare)
     return ready.train(run, net, state)
 
 
@@ -178,6 +192,7 @@ class _ReadyRun:
     recipe: Recipe
     session: Session
     observer: Observer
+    ranks: Ranks
     dataset: Dataset
     sources: dict[str, Source]
     record: DataRecord
@@ -192,6 +207,7 @@ class _ReadyRun:
         loader = Loader(
             self.sources["train"], transform, recipe.batch_size,
             augmentation=recipe.augmentation, seed=recipe.seed, workers=self.workers,
+            ranks=(self.ranks.rank, self.ranks.count),
         )  # fmt: skip
 
         def validate(net: ResNet):
@@ -201,24 +217,27 @@ class _ReadyRun:
                 batch_size=min(inference.BATCH_SIZE, recipe.batch_size),
                 workers=self.workers,
                 skip_bad=False,
+                ranks=self.ranks,
             )[0]
 
-        trainer = Trainer(net, recipe, loader, transform, validate, run, self.observer)
+        trainer = Trainer(net, recipe, loader, transform, validate, run, self.observer, self.ranks)
         if state:
             trainer.restore(state)
-            run.extend(recipe)
-        else:
-            run.rewrite_metrics([])
+        if self.ranks.first:
+            run.extend(recipe) if state else run.rewrite_metrics([])
         self._announce(run, trainer, net)
         interrupted = None
-        with StopRequest() as stop:
+        with StopRequest(patient=self.ranks.count > 1) as stop:
             try:
-                trainer.fit(stop, self.session.checkpoint_seconds)
-            except Interrupted:
-                interrupted = stop.signal
+                with self.ranks.watched(
+                    lambda: f"at step {trainer.step:,}", lambda: stop.requested
+                ):
+                    trainer.fit(stop, self.session.checkpoint_seconds)
+            except Interrupted as error:
+                interrupted = error.signal
             finally:
                 self.observer.close()
-        if interrupted is None:
+        if interrupted is None and self.ranks.first:
             training = self._training(trainer)
             Classifier(trainer.trained, transform, self.record.classes, training).save(
                 run.classifier
@@ -242,10 +261,19 @@ class _ReadyRun:
             f"{recipe.data.image_size} px in {len(self.record.classes)} classes"
         )
         self.observer.say(
-            f"on {self.device}, {recipe.precision}, {torch.get_num_threads()} threads, "
-            f"{self.workers} workers; {trainer.steps:,} steps of {recipe.batch_size} images "
+            f"on {self._machine()}; {trainer.steps:,} steps of {recipe.batch_size} images "
             f"into {run.path}" + (f", from step {trainer.step:,} on" if trainer.step else "")
         )
+
+    def _machine(self) -> str:
+        """What was chosen for this machine, in a few words."""
+        words = [str(self.device), self.recipe.precision]
+        words += ["compiled"] if self.recipe.compile else []
+        words += [f"{torch.get_num_threads()} threads", f"{self.workers} workers"]
+        if self.ranks.count == 1:
+            return ", ".join(words)
+        norms = "norms over all of them" if self.recipe.sync_bn else "norms over each rank's images"
+        return f"{self.ranks.count} ranks, {norms}, each with {', '.join(words)}"
 
     def _training(self, trainer: Trainer) -> Training:
         recipe = self.recipe
@@ -261,79 +289,6 @@ class _ReadyRun:
             val_images=len(self.sources["val"]),
             val_top1=trainer.history[-1]["val_top1"],
         )
-
-
-def _measured(recipe: Recipe, train: Source, workers: int) -> Recipe:
-    """The recipe with mean and deviation of the training images, and the warm-up in steps."""
-    data, channels = recipe.data, recipe.data.channels or 3
-    if recipe.weights and data.mean is None and Path(recipe.weights).is_dir():
-        of = Classifier.load(recipe.weights).transform
-        if of.channels == channels:
-            data = replace(data, mean=of.mean, std=data.std or of.std)
-    if data.mean is None or data.std is None:
-        mean, std = prepare.mean_and_deviation(
-            train, data.image_size or 1, channels, workers=workers
-        )
-        data = replace(data, mean=data.mean or mean, std=data.std or std)
-    recipe = replace(recipe, data=data)
-    steps = recipe.epochs * (len(batch_bounds(len(train), recipe.batch_size)) - 1)
-    warm = warmup_steps(recipe.schedule, steps)
-    return replace(recipe, schedule=replace(recipe.schedule, warmup_steps=warm))
-
-
-def _check_early(recipe: Recipe, dataset: Dataset) -> None:
-    """Find cheap mistakes before all images are looked through."""
-    if recipe.model is not None:
-        reason = why_no_identity_start(spec_of(recipe.model)) if recipe.identity_start else None
-        if reason:
-            raise UserError(f"no identity start for {recipe.model}: {reason}")
-    if recipe.weights is not None and not Path(recipe.weights).exists():
-        raise UserError(f"no such file of weights: {recipe.weights}")
-    if recipe.data.limit is not None and recipe.data.limit < len(dataset.classes):
-        raise UserError(
-            f"--limit {recipe.data.limit} is less than one image for each of "
-            f"{len(dataset.classes)} classes"
-        )
-
-
-def _check_batch(recipe: Recipe, images: int, net: ResNet) -> None:
-    """Refuse what batch norm cannot train on: a single value a channel has no deviation."""
-    pieces, side = recipe.optimiser.accumulate, recipe.data.image_size or 1
-    sizes = [b - a for a, b in pairwise(batch_bounds(images, recipe.batch_size))]
-    smallest = min(size // min(size, pieces) for size in sizes)
-    last_stage = summarise(net.spec, side, side).rows[len(net.spec.depths)]
-    if smallest < 2 and last_stage.shape[1:] == (1, 1):
-        raise UserError(
-            f"{recipe.model} at {side} pixels ends in a single pixel, of which batch norm needs "
-            f"more than one image at a time: raise --batch-size, lower --accumulate, or train on "
-            f"larger images"
-        )
-
-
-def _transform(recipe: Recipe) -> Transform:
-    """The preprocessing of a recipe in which everything is decided."""
-    data = recipe.data
-    assert data.image_size and data.channels and data.mean and data.std
-    return Transform(size=data.image_size, channels=data.channels, mean=data.mean, std=data.std)
-
-
-def _network(recipe: Recipe, classes: tuple[str, ...], *, fresh: bool = True) -> ResNet:
-    """The recipe's network, its start drawn by the recipe's seed."""
-    torch.manual_seed(recipe.seed)
-    net = create(
-        recipe.model or "",
-        classes=len(classes),
-        channels=recipe.data.channels,
-        identity_start=recipe.identity_start,
-    )
-    if recipe.weights and fresh:
-        path = Path(recipe.weights)
-        if path.is_dir():
-            same = Classifier.load(path).classes == classes
-            load_weights(net, classifier_folder(path) / "model.safetensors", head=same)
-        else:
-            load_weights(net, path)
-    return net
 
 
 def _same_recipe(run: Path, before: Recipe, settings: dict[str, Any]) -> Recipe:

@@ -8,9 +8,14 @@ class StopRequest:
     """Within the `with` block, the first Ctrl-C or SIGTERM sets `requested`; a second one acts.
 
     Outside the main thread signals cannot be caught; then nothing is ever requested.
+
+    Args:
+        patient: later signals do not act either: torchrun passes on the Ctrl-C that the terminal
+            has sent to every rank already, and kills those that do not end.
     """
 
-    def __init__(self):
+    def __init__(self, *, patient: bool = False):
+        self.patient = patient
         self.signal: int | None = None
         self._before: dict[int, object] = {}
 
@@ -21,6 +26,8 @@ class StopRequest:
 
     def _ask(self, number: int, _frame: object) -> None:
         self.signal = number
+        if self.patient:
+            return
         signal.signal(number, self._before[number])  # ty: ignore[invalid-argument-type]
 
     def __enter__(self) -> "StopRequest":

@@ -1,32 +1,50 @@
 """Network + recipe + loader -> trained weights. The loop fits on one screen."""
 
+import json
 import time
 from collections.abc import Callable
 
 import torch
 from torch.nn import functional
 
-from resnetkit.config import from_plain, to_plain
 from resnetkit.data.loader import Batch, Loader
 from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
-from resnetkit.machine import environment
 from resnetkit.metrics import Result
 from resnetkit.nets.resnet import ResNet
-from resnetkit.training import checkpoint
+from resnetkit.ranks import Ranks
+from resnetkit.training import checkpoint, snapshot
+from resnetkit.training.freeze import layer_rates
+from resnetkit.training.nonfinite import ForwardWatch, NonFinite, first_bad_gradient
 from resnetkit.training.observer import Observer, Pulse
-from resnetkit.training.optim import Ema, load_optimiser_tensors, make_optimiser, optimiser_tensors
-from resnetkit.training.recipe import Recipe, differences
+from resnetkit.training.optim import Ema, make_optimiser
+from resnetkit.training.recipe import Recipe
+from resnetkit.training.replica import Replica
 from resnetkit.training.run_folder import RunFolder
-from resnetkit.training.schedule import depends_on_length, factor
+from resnetkit.training.schedule import factor
 from resnetkit.training.stop import StopRequest
 
 CHECKED_EVERY = 50
 """Steps after which the host asks the device whether all gradients were finite."""
 
+MOST_ROLLBACKS = 3
+"""So often a run goes back and halves its learning rate before it gives up."""
+
 
 class Interrupted(Exception):
-    """The run was asked to stop; it has saved a checkpoint."""
+    """The run was asked to stop by a signal; it has saved a checkpoint."""
+
+    def __init__(self, signal: int):
+        super().__init__(signal)
+        self.signal = signal
+
+
+class _NotFinite(Exception):
+    """A step was not applied, for its loss or gradient is not finite."""
+
+    def __init__(self, found: NonFinite):
+        super().__init__(found)
+        self.found = found
 
 
 class Trainer:
@@ -35,11 +53,12 @@ class Trainer:
     Args:
         net: on its device, in the memory layout that the recipe asks for.
         recipe: resolved.
-        loader: batches of training images.
+        loader: this rank's share of the batches of training images.
         transform: the preprocessing.
-        validate: judges a network on the validation part.
+        validate: judges a network on the validation part; all ranks call it together.
         run: where checkpoints and metrics go.
         observer: is told how it goes.
+        ranks: who trains together.
     """
 
     def __init__(
@@ -51,18 +70,23 @@ class Trainer:
         validate: Callable[[ResNet], Result],
         run: RunFolder,
         observer: Observer,
+        ranks: Ranks,
     ):
-        self.net, self.recipe, self.loader = net, recipe, loader
+        self.net, self.recipe, self.loader, self.ranks = net, recipe, loader, ranks
         self.transform, self.validate, self.run, self.observer = transform, validate, run, observer
         self.device = net.head.weight.device
-        self.optimiser = make_optimiser(net, recipe.optimiser)
+        self.step, self.steps = 0, recipe.epochs * loader.steps
+        self.replica = Replica(net, recipe, ranks, self.steps)
+        rates = layer_rates(net, recipe.optimiser.layer_decay)
+        self.optimiser = make_optimiser(net, recipe.optimiser, rates)
         self.ema = Ema(net, recipe.optimiser.ema) if recipe.optimiser.ema else None
         exact = torch.float32 if self.device.type == "mps" else torch.float64  # MPS has no other
         self.sums = torch.zeros(3, dtype=exact, device=self.device)
-        self.finite = torch.ones((), dtype=torch.bool, device=self.device)
-        self.step, self.steps = 0, recipe.epochs * loader.steps
+        self.bad_step = torch.full((), -1, device=self.device)
         self.seconds = self.epoch_seconds = 0.0
         self.history: list[dict] = []
+        self.rollbacks: list[dict] = []
+        self.saved = time.monotonic()
 
     def fit(self, stop: StopRequest, checkpoint_seconds: float) -> None:
         """Train from where the run stands to its end.
@@ -71,94 +95,174 @@ class Trainer:
             Interrupted: `stop` asked for it; a checkpoint is saved.
             UserError: loss or gradient is no longer finite.
         """
-        saved = time.monotonic()
+        self.saved = time.monotonic()
+        if self.recipe.on_nonfinite == "rollback" and self.step == 0:
+            self.save()
         while self.step < self.steps:
-            epoch, first = divmod(self.step, self.loader.steps)
-            pulse = Pulse(self.observer, self.steps, self.recipe.epochs)
-            self.net.train()
+            try:
+                self.train_epoch(stop, checkpoint_seconds)
+            except _NotFinite as error:
+                self.roll_back(error.found)
+
+    def train_epoch(self, stop: StopRequest, checkpoint_seconds: float) -> None:
+        """The rest of the epoch that the run stands in, its validation and its checkpoint."""
+        epoch, first = divmod(self.step, self.loader.steps)
+        pulse = Pulse(self.observer, self.steps, self.recipe.epochs)
+        self.replica.ready_for(self.step)
+        self.replica.train()
+        clock = time.perf_counter()
+        for batch in self.loader.epoch(epoch, first):
+            self.train_step(batch)
+            pulse.beat(self.step, batch.whole, self.sums)
+            now = time.perf_counter()
+            self.seconds, self.epoch_seconds = (
+                total + now - clock for total in (self.seconds, self.epoch_seconds)
+            )
+            if self.step % self.loader.steps:
+                self.save_or_stop(stop, checkpoint_seconds)
             clock = time.perf_counter()
-            for batch in self.loader.epoch(epoch, first):
-                self.train_step(batch)
-                pulse.beat(self.step, len(batch.labels), self.sums)
-                now = time.perf_counter()
-                self.seconds, self.epoch_seconds = (
-                    total + now - clock for total in (self.seconds, self.epoch_seconds)
-                )
-                if self.step % self.loader.steps:
-                    if stop.requested or time.monotonic() - saved >= checkpoint_seconds:
-                        self.save()
-                        saved = time.monotonic()
-                    if stop.requested:
-                        raise Interrupted
-                clock = time.perf_counter()
-            self.finish_epoch(epoch)
-            saved = time.monotonic()
-            if stop.requested and self.step < self.steps:
-                raise Interrupted
+        self.finish_epoch(epoch)
+        (signal,) = self.ranks.largest(stop.signal or 0)
+        if signal and self.step < self.steps:
+            raise Interrupted(signal)
+
+    def save_or_stop(self, stop: StopRequest, checkpoint_seconds: float) -> None:
+        """Save when it is time, or when any rank was asked to stop: all ranks at the same step."""
+        due = self.ranks.first and time.monotonic() - self.saved >= checkpoint_seconds
+        signal, due = self.ranks.largest(stop.signal or 0, int(due))
+        if signal or due:
+            self.save()
+        if signal:
+            raise Interrupted(signal)
 
     def train_step(self, batch: Batch) -> None:
         """One step: every piece of the batch forwards and backwards, then the optimiser."""
-        recipe, images = self.recipe.optimiser, len(batch.labels)
+        recipe = self.recipe.optimiser
+        self.replica.ready_for(self.step)
         lr = recipe.lr * factor(self.recipe.schedule, self.step, self.steps)
+        lr *= 0.5 ** len(self.rollbacks)
         for group in self.optimiser.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["rate"]
         self.optimiser.zero_grad(set_to_none=True)
-        pieces = min(recipe.accumulate, images)
-        for piece, labels in zip(
-            batch.images.tensor_split(pieces), batch.labels.tensor_split(pieces), strict=True
-        ):
-            self.backward(piece, labels, images)
-        self.optimiser_step()
+        finite = torch.ones((), dtype=torch.bool, device=self.device)
+        if len(batch.labels) or self.recipe.sync_bn:
+            for last, images, labels in self.pieces(batch):
+                with self.replica.last(is_last=last):
+                    finite &= self.backward(images, labels, batch.whole)
+        else:
+            self.replica.take_no_part()
+        self.optimiser_step(finite)
         if self.ema:
             self.ema.update(self.net, self.step)
         self.step += 1
         if self.step % CHECKED_EVERY == 0:
             self.check_finite()
 
-    def backward(self, images: torch.Tensor, labels: torch.Tensor, batch: int) -> None:
-        """Gradients of a piece, weighted by its share of the batch; sums for the epoch's line."""
-        x = self.transform.normalise(images.to(self.device, non_blocking=True))
-        labels = labels.to(self.device, non_blocking=True)
-        if not self.recipe.channels_last:
-            x = x.contiguous()
-        bf16 = self.recipe.precision == "bf16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            logits = self.net(x)
-        logits = logits.float()
-        smoothing = self.recipe.optimiser.label_smoothing
-        loss = functional.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
-        (loss / batch).backward()
+    def pieces(self, batch: Batch) -> list[tuple[bool, torch.Tensor, torch.Tensor]]:
+        """(whether it is the last, images, labels) of the pieces that a batch is computed in."""
+        count = min(self.recipe.optimiser.accumulate, max(1, batch.whole // self.ranks.count))
+        images, labels = batch.images.tensor_split(count), batch.labels.tensor_split(count)
+        return [(i == count - 1, images[i], labels[i]) for i in range(count)]
+
+    def backward(self, images: torch.Tensor, labels: torch.Tensor, whole: int) -> torch.Tensor:
+        """Gradients of a piece by its share of the whole batch, and the epoch's sums.
+
+        DDP takes the mean over ranks, hence the factor. Returns whether the loss is finite.
+        """
+        loss, logits, labels = self.loss(images, labels, self.replica.model)
+        (loss * (self.ranks.count / whole)).backward()
         right = (logits.detach().argmax(1) == labels).sum()
         self.sums += torch.stack([loss.detach(), right, right.new_full((), len(labels))])
+        return loss.isfinite()
 
-    def optimiser_step(self) -> None:
-        """Clip when asked to; step only if all gradients are finite, decided on the device."""
+    def loss(self, images: torch.Tensor, labels: torch.Tensor, model: Callable):
+        """The sum of a piece's losses, its logits, and its labels on the device."""
+        x = self.transform.normalise(images.to(self.device, non_blocking=True))
+        labels = labels.to(self.device, non_blocking=True)
+        logits = self.replica.forward(x, model)
+        smoothing = self.recipe.optimiser.label_smoothing
+        loss = functional.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
+        return loss, logits, labels
+
+    def optimiser_step(self, finite: torch.Tensor) -> None:
+        """Clip when asked to; step only if all ranks' losses and gradients are finite.
+
+        It is decided on the device; from the first such step on none is applied.
+        """
         parameters = [p for p in self.net.parameters() if p.grad is not None]
         gradients = [p.grad for p in parameters if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         if self.recipe.optimiser.clip:
             torch.nn.utils.clip_grads_with_norm_(parameters, self.recipe.optimiser.clip, norm)
-        self.finite &= norm.isfinite()
-        self.optimiser.found_inf = (~self.finite).float()  # ty: ignore[missing-attribute]
+        finite = self.ranks.all_true(finite & norm.isfinite())
+        self.bad_step = torch.where((self.bad_step < 0) & ~finite, self.step, self.bad_step)
+        self.optimiser.found_inf = (self.bad_step >= 0).float()  # ty: ignore[missing-attribute]
         self.optimiser.step()
 
     def check_finite(self) -> None:
         """Stop before anything that is not a number is saved."""
-        if not self.finite:
+        if self.bad_step >= 0:
+            raise _NotFinite(self.diagnose(int(self.bad_step)))
+
+    def diagnose(self, step: int) -> NonFinite:
+        """Compute a step that was not applied once more, to see where it went wrong.
+
+        Weights are still those of that step, and its batch is a function of its number.
+        """
+        batch = self.loader.batch(*divmod(step, self.loader.steps))
+        self.optimiser.zero_grad(set_to_none=True)
+        first = ""
+        with ForwardWatch(self.net) as watch:
+            for _, images, labels in self.pieces(batch) if len(batch.labels) else ():
+                loss, _, _ = self.loss(images, labels, self.net)
+                loss.backward()
+                first = first or watch.first or ("" if loss.isfinite() else "the loss")
+        first = first or first_bad_gradient(self.net)
+        told = [
+            json.loads(t) for t in self.ranks.exchange(json.dumps([first, batch.indices.tolist()]))
+        ]
+        named = [
+            what if self.ranks.count == 1 else f"{what} on rank {rank}"
+            for rank, (what, _) in enumerate(told)
+            if what
+        ]
+        indices = tuple(index for _, own in told for index in own)
+        return NonFinite(step, named[0] if named else "the gradient's norm", indices)
+
+    def roll_back(self, found: NonFinite) -> None:
+        """Go back to the start of the epoch with half the learning rate, or raise UserError."""
+        if self.recipe.on_nonfinite == "stop":
             raise UserError(
-                f"the gradient was no longer finite within the {CHECKED_EVERY} steps before step "
-                f"{self.step}: lower --lr, lengthen --warmup-steps, or limit it with --clip 1"
+                f"{found}; the step was not applied: lower --lr, lengthen --warmup-steps, limit "
+                f"the gradient with --clip 1, or start with --on-nonfinite rollback"
             )
+        if len(self.rollbacks) == MOST_ROLLBACKS:
+            raise UserError(
+                f"{found}, after {MOST_ROLLBACKS} rollbacks: start anew at a lower --lr"
+            )
+        start = found.step // self.loader.steps * self.loader.steps
+        happened = {"step": found.step, "tensor": found.tensor, "back_to": start}
+        rollbacks = [*self.rollbacks, happened | {"indices": list(found.indices)}]
+        self.restore(checkpoint.load(checkpoint.checkpoint_file(self.run.checkpoints, start)))
+        self.rollbacks = rollbacks
+        self.bad_step.fill_(-1)
+        if self.ranks.first:
+            checkpoint.remove_after(self.run.checkpoints, start)
+        self.observer.say(
+            f"{found}; back to step {start} with half the learning rate, "
+            f"{len(rollbacks)} of {MOST_ROLLBACKS} times"
+        )
 
     def finish_epoch(self, epoch: int) -> None:
         """Validate, write the line of metrics.jsonl, save a checkpoint."""
         self.check_finite()
-        loss, right, images = self.sums.tolist()
+        loss, right, images = torch.cat(self.ranks.gather(self.sums[None])).sum(0).tolist()
+        self.average_statistics()
         judged = self.validate(self.trained)
         row = {
             "epoch": epoch + 1,
             "step": self.step,
-            "lr": self.optimiser.param_groups[0]["lr"],
+            "lr": self.optimiser.param_groups[-1]["lr"],
             "train_loss": loss / images,
             "train_top1": right / images,
             "val_loss": judged.loss,
@@ -166,12 +270,20 @@ class Trainer:
             "images_per_second": images / self.epoch_seconds,
             "seconds": self.seconds,
         }
-        self.history.append(row)
-        self.run.rewrite_metrics(self.history)
+        back = [r for r in self.rollbacks if r["step"] // self.loader.steps == epoch]
+        self.history.append(row | ({"rollbacks": back} if back else {}))
+        if self.ranks.first:
+            self.run.rewrite_metrics(self.history)
         self.sums.zero_()
         self.epoch_seconds = 0.0
         self.save()
         self.observer.epoch_done(row, self.recipe.epochs)
+
+    def average_statistics(self) -> None:
+        """Every rank's norms take the mean of all ranks' running statistics."""
+        nets = [self.net, self.ema.net] if self.ema else [self.net]
+        buffers = [b for net in nets for b in net.buffers() if b.is_floating_point()]
+        self.ranks.average(buffers)
 
     @property
     def trained(self) -> ResNet:
@@ -181,56 +293,15 @@ class Trainer:
     def save(self) -> None:
         """Write a checkpoint of where the run stands."""
         self.check_finite()
-        tensors = {f"net/{name}": t for name, t in self.net.state_dict().items()}
-        if self.ema:
-            tensors |= {f"ema/{name}": t for name, t in self.ema.net.state_dict().items()}
-        state = optimiser_tensors(self.net, self.optimiser)
-        tensors |= {f"optimiser/{name}": t for name, t in state.items()}
-        tensors["sums"] = self.sums
-        state = checkpoint.State(
-            step=self.step,
-            recipe=to_plain(self.recipe),
-            spec=self.net.spec.to_dict(),
-            environment=environment(self.device),
-            history=self.history,
-            seconds=self.seconds,
-            epoch_seconds=self.epoch_seconds,
-            tensors=tensors,
-        )
-        checkpoint.save(self.run.checkpoints, state)
+        state = snapshot.take(self)
+        epoch_start = self.step // self.loader.steps * self.loader.steps
+        keep = epoch_start if self.recipe.on_nonfinite == "rollback" else -1
+        if self.ranks.first:
+            checkpoint.save(self.run.checkpoints, state, keep=keep)
+        self.saved = time.monotonic()
 
     def restore(self, state: checkpoint.State) -> None:
         """Go on from a checkpoint; raises UserError where equal bits could not be promised."""
-        began = from_plain(Recipe, state.recipe, where="checkpoint")
-        others = differences(began, self.recipe)
-        if not depends_on_length(self.recipe.schedule):
-            others.pop("epochs", None)
-        if others or state.step > self.steps or state.spec != self.net.spec.to_dict():
-            raise UserError(
-                f"the checkpoint in {self.run.path} belongs to another run: "
-                f"{', '.join(f'{k}: {v}' for k, v in others.items()) or 'another network'}"
-            )
-        here = environment(self.device)
-        changed = [
-            f"{name}: {state.environment.get(name)} -> {value}"
-            for name, value in here.items()
-            if state.environment.get(name) != value
-        ]
-        if changed:
-            raise UserError(
-                f"{self.run.path} cannot go on in the same bits: {'; '.join(changed)}; resume it "
-                f"as it was started, or start anew with --weights {self.run.path}"
-            )
-        groups: dict[str, dict[str, torch.Tensor]] = {"net": {}, "ema": {}, "optimiser": {}}
-        for name, tensor in state.tensors.items():
-            if "/" in name:
-                group, rest = name.split("/", 1)
-                groups[group][rest] = tensor
-        self.net.load_state_dict(groups["net"])
-        if self.ema:
-            self.ema.net.load_state_dict(groups["ema"])
-        load_optimiser_tensors(self.net, self.optimiser, groups["optimiser"])
-        self.sums.copy_(state.tensors["sums"])
-        self.step, self.history = state.step, state.history
-        self.seconds, self.epoch_seconds = state.seconds, state.epoch_seconds
-        self.run.rewrite_metrics(self.history)
+        snapshot.put_back(self, state)
+        if self.ranks.first:
+            self.run.rewrite_metrics(self.history)

@@ -1,0 +1,158 @@
+"""Before step 0: a recipe and a data set become a run folder in which everything is decided."""
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+
+from resnetkit.classifier import Classifier, classifier_folder
+from resnetkit.data import prepare
+from resnetkit.data.loader import batch_bounds
+from resnetkit.data.sources import Dataset, Source
+from resnetkit.data.transform import Transform
+from resnetkit.errors import UserError
+from resnetkit.files import check_can_create
+from resnetkit.nets.create import create
+from resnetkit.nets.initialise import why_no_identity_start
+from resnetkit.nets.resnet import ResNet
+from resnetkit.nets.summary import summarise
+from resnetkit.nets.zoo import spec_of
+from resnetkit.training.freeze import frozen_parts
+from resnetkit.training.images import check_classes, choose_images, look_through, used_parts
+from resnetkit.training.observer import Observer
+from resnetkit.training.recipe import Recipe, resolve
+from resnetkit.training.run_folder import DataRecord, RunFolder, free_name
+from resnetkit.training.schedule import warmup_steps
+from resnetkit.weights import load_weights, read_state
+
+
+def create_run(
+    recipe: Recipe,
+    dataset: Dataset,
+    out: str | None,
+    strict: bool,
+    device: torch.device,
+    workers: int,
+    observer: Observer,
+) -> str:
+    """Look through the images, decide what the recipe leaves open, make the run folder.
+
+    Returns:
+        The path of the folder.
+
+    Raises:
+        UserError: something does not go together; nothing is left behind.
+    """
+    check_can_create(Path(out or "runs"), may_exist=out is None)
+    check_classes(dataset)
+    _check_early(recipe, dataset)
+    fingerprints = {part: prepare.fingerprint(dataset.parts[part]) for part in used_parts(dataset)}
+    skipped, facts = look_through(dataset, workers, strict, device, observer)
+    recipe = resolve(recipe, facts)
+    frozen_parts(recipe.freeze, spec_of(recipe.model or ""))
+    sources = choose_images(dataset, recipe, skipped)
+    recipe = _measured(recipe, sources["train"], workers)
+    record = DataRecord(
+        classes=dataset.classes,
+        fingerprints=fingerprints,
+        images={part: len(source) for part, source in sources.items()},
+        skipped=skipped,
+    )
+    _check_batch(recipe, len(sources["train"]), starting_network(recipe, record.classes))
+    path = Path(out) if out else free_name(dataset.name, recipe.model or "")
+    return str(RunFolder.create(path, recipe, record).path)
+
+
+def _measured(recipe: Recipe, train: Source, workers: int) -> Recipe:
+    """The recipe with mean and deviation of the training images, and the warm-up in steps."""
+    data, channels = recipe.data, recipe.data.channels or 3
+    if recipe.weights and data.mean is None and Path(recipe.weights).is_dir():
+        of = Classifier.load(recipe.weights).transform
+        if of.channels == channels:
+            data = replace(data, mean=of.mean, std=data.std or of.std)
+    if data.mean is None or data.std is None:
+        mean, std = prepare.mean_and_deviation(
+            train, data.image_size or 1, channels, workers=workers
+        )
+        data = replace(data, mean=data.mean or mean, std=data.std or std)
+    recipe = replace(recipe, data=data)
+    steps = recipe.epochs * (len(batch_bounds(len(train), recipe.batch_size)) - 1)
+    warm = warmup_steps(recipe.schedule, steps)
+    return replace(recipe, schedule=replace(recipe.schedule, warmup_steps=warm))
+
+
+def _check_early(recipe: Recipe, dataset: Dataset) -> None:
+    """Find cheap mistakes before all images are looked through."""
+    if recipe.model is not None:
+        reason = why_no_identity_start(spec_of(recipe.model)) if recipe.identity_start else None
+        if reason:
+            raise UserError(f"no identity start for {recipe.model}: {reason}")
+        frozen_parts(recipe.freeze, spec_of(recipe.model))
+    if recipe.weights is not None and not Path(recipe.weights).exists():
+        raise UserError(f"no such file of weights: {recipe.weights}")
+    if recipe.data.limit is not None and recipe.data.limit < len(dataset.classes):
+        raise UserError(
+            f"--limit {recipe.data.limit} is less than one image for each of "
+            f"{len(dataset.classes)} classes"
+        )
+
+
+def _check_batch(recipe: Recipe, images: int, net: ResNet) -> None:
+    """Refuse what batch norm cannot train on: a single value a channel has no deviation."""
+    pieces, side = recipe.optimiser.accumulate, recipe.data.image_size or 1
+    sizes = [b - a for a, b in pairwise(batch_bounds(images, recipe.batch_size))]
+    smallest = min(size // min(size, pieces) for size in sizes)
+    last_stage = summarise(net.spec, side, side).rows[len(net.spec.depths)]
+    if smallest < 2 and last_stage.shape[1:] == (1, 1):
+        raise UserError(
+            f"{recipe.model} at {side} pixels ends in a single pixel, of which batch norm needs "
+            f"more than one image at a time: raise --batch-size, lower --accumulate, or train on "
+            f"larger images"
+        )
+
+
+def transform_of(recipe: Recipe) -> Transform:
+    """The preprocessing of a recipe in which everything is decided."""
+    data = recipe.data
+    assert data.image_size and data.channels and data.mean and data.std
+    return Transform(size=data.image_size, channels=data.channels, mean=data.mean, std=data.std)
+
+
+def starting_network(
+    recipe: Recipe,
+    classes: tuple[str, ...],
+    observer: Observer | None = None,
+    *,
+    fresh: bool = True,
+) -> ResNet:
+    """The recipe's network, its start drawn by the recipe's seed, or `fresh` from its weights."""
+    torch.manual_seed(recipe.seed)
+    net = create(
+        recipe.model or "",
+        classes=len(classes),
+        channels=recipe.data.channels,
+        identity_start=recipe.identity_start,
+    )
+    if recipe.weights and fresh:
+        kept = _load_start(net, Path(recipe.weights), classes)
+        if observer:
+            head = "its head kept: the classes agree" if kept else "a new head: other classes"
+            observer.say(f"begins with {recipe.weights}, {head}")
+    return net
+
+
+def _load_start(net: ResNet, path: Path, classes: tuple[str, ...]) -> bool:
+    """Load weights, the head only for the same classes; a bare file has just their number."""
+    if path.is_dir():
+        state = read_state(classifier_folder(path) / "model.safetensors")
+        same = Classifier.load(path).classes == classes
+    else:
+        state = read_state(path)
+        head = state.get("head.weight")
+        same = head is not None and head.shape[0] == len(classes)
+    try:
+        load_weights(net, state, head=same)
+    except UserError as error:
+        raise UserError(f"--weights {path}: {error}") from None
+    return same

@@ -1,0 +1,112 @@
+"""A trainer's state, taken for a checkpoint and put back from one: with the bits of every rank."""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from resnetkit.config import from_plain, to_plain
+from resnetkit.errors import UserError
+from resnetkit.machine import environment
+from resnetkit.training import checkpoint
+from resnetkit.training.optim import load_optimiser_tensors, optimiser_tensors
+from resnetkit.training.recipe import Recipe, differences
+from resnetkit.training.schedule import depends_on_length
+
+if TYPE_CHECKING:
+    from resnetkit.training.trainer import Trainer
+
+
+def take(trainer: "Trainer") -> checkpoint.State:
+    """Where the run stands; all ranks must call it together."""
+    tensors = {f"net/{name}": t for name, t in trainer.net.state_dict().items()}
+    if trainer.ema:
+        tensors |= {f"ema/{name}": t for name, t in trainer.ema.net.state_dict().items()}
+    state = optimiser_tensors(trainer.net, trainer.optimiser)
+    tensors |= {f"optimiser/{name}": t for name, t in state.items()}
+    tensors["sums"] = trainer.sums
+    own = _own(trainer)
+    for rank, packed in enumerate(trainer.ranks.gather(_pack(own))):
+        if rank > 0:
+            tensors |= {f"rank{rank}/{name}": t for name, t in _unpack(packed, own).items()}
+    return checkpoint.State(
+        step=trainer.step,
+        recipe=to_plain(trainer.recipe),
+        spec=trainer.net.spec.to_dict(),
+        environment=environment(trainer.device, trainer.ranks.count),
+        history=trainer.history,
+        seconds=trainer.seconds,
+        epoch_seconds=trainer.epoch_seconds,
+        rollbacks=trainer.rollbacks,
+        tensors=tensors,
+    )
+
+
+def put_back(trainer: "Trainer", state: checkpoint.State) -> None:
+    """Go on from a checkpoint; raises UserError where equal bits could not be promised."""
+    _check_same_run(trainer, state)
+    groups: dict[str, dict[str, torch.Tensor]] = {"net": {}, "ema": {}, "optimiser": {}}
+    sums = state.tensors["sums"]
+    for name, tensor in state.tensors.items():
+        group, _, rest = name.partition("/")
+        if group in groups:
+            groups[group][rest] = tensor
+    for name in _own(trainer):
+        mine = state.tensors.get(f"rank{trainer.ranks.rank}/{name}")
+        group, _, rest = name.partition("/")
+        if mine is not None and rest:
+            groups[group][rest] = mine
+        elif mine is not None:
+            sums = mine
+    trainer.net.load_state_dict(groups["net"])
+    if trainer.ema:
+        trainer.ema.net.load_state_dict(groups["ema"])
+    load_optimiser_tensors(trainer.net, trainer.optimiser, groups["optimiser"])
+    trainer.sums.copy_(sums)
+    trainer.step, trainer.history = state.step, state.history
+    trainer.rollbacks = state.rollbacks
+    trainer.seconds, trainer.epoch_seconds = state.seconds, state.epoch_seconds
+
+
+def _check_same_run(trainer: "Trainer", state: checkpoint.State) -> None:
+    run = trainer.run.path
+    began = from_plain(Recipe, state.recipe, where="checkpoint")
+    others = differences(began, trainer.recipe)
+    if not depends_on_length(trainer.recipe.schedule):
+        others.pop("epochs", None)
+    if others or state.step > trainer.steps or state.spec != trainer.net.spec.to_dict():
+        raise UserError(
+            f"the checkpoint in {run} belongs to another run: "
+            f"{', '.join(f'{k}: {v}' for k, v in others.items()) or 'another network'}"
+        )
+    changed = [
+        f"{name}: {state.environment.get(name)} -> {value}"
+        for name, value in environment(trainer.device, trainer.ranks.count).items()
+        if state.environment.get(name) != value
+    ]
+    if changed:
+        raise UserError(
+            f"{run} cannot go on in the same bits: {'; '.join(changed)}; resume it as it was "
+            f"started, or start anew with --weights {run}"
+        )
+
+
+def _own(trainer: "Trainer") -> dict[str, torch.Tensor]:
+    """What differs from rank to rank: sums of the epoch, running statistics of norms."""
+    found = {"sums": trainer.sums}
+    found |= {f"net/{name}": buffer for name, buffer in trainer.net.named_buffers()}
+    if trainer.ema:
+        found |= {f"ema/{name}": buffer for name, buffer in trainer.ema.net.named_buffers()}
+    return found
+
+
+def _pack(tensors: dict[str, torch.Tensor]) -> torch.Tensor:
+    """All bytes of some tensors, one after the other."""
+    return torch.cat([t.detach().cpu().reshape(-1).view(torch.uint8) for t in tensors.values()])
+
+
+def _unpack(packed: torch.Tensor, like: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    parts = packed.split([t.numel() * t.element_size() for t in like.values()])
+    return {
+        name: part.clone().view(t.dtype).view(t.shape)
+        for (name, t), part in zip(like.items(), parts, strict=True)
+    }
