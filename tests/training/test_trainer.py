@@ -278,9 +278,7 @@ def test_accumulating_gives_the_gradients_of_the_whole_batch():
 
 
 def test_a_gradient_that_is_not_finite_stops_the_run_with_the_weights_untouched(tmp_path):
-    with pytest.raises(
-        rk.UserError, match=r"^step \d+: .* is not finite .* lower --lr"
-    ):
+    with pytest.raises(rk.UserError, match=r"^step \d+: .* is not finite .* lower --lr"):
         train(tmp_path / "run", lr=1e30, clip=None, precision="fp32", checkpoint_seconds=0)
     saved = list((tmp_path / "run" / "checkpoints").glob("step-*"))
     assert saved

@@ -30,7 +30,7 @@ class Replica:
     """
 
     def __init__(self, net: ResNet, recipe: Recipe, ranks: Ranks, steps: int):
-        if recipe.sync_bn and ranks.count > 1:
+        if recipe.sync_bn:
             synchronised(net)
         self.net, self.recipe, self.ranks, self.steps = net, recipe, ranks, steps
         self.device = net.head.weight.device
@@ -47,7 +47,7 @@ class Replica:
         model = torch.compile(self.net, dynamic=False) if self.recipe.compile else self.net
         if self.ranks.count > 1:
             model = DistributedDataParallel(
-                model, broadcast_buffers=False, init_sync=False, gradient_as_bucket_view=True
+                model, forward_sync_buffers=False, init_sync=False, gradient_as_bucket_view=True
             )
         self.model = model
         self.train()

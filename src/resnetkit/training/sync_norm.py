@@ -1,11 +1,14 @@
 """Batch normalisation over the images of all ranks, on any device.
 
-torch's own SyncBatchNorm takes no CPU tensors; here each rank's moments are summed over the ranks.
+torch's own SyncBatchNorm takes no CPU tensors; here each rank's sums are added over the ranks. They
+are float64 sums of float32 terms: any number of ranks gets the same statistics, to the last bit but
+one, and so the same signs before every ReLU. A single flipped sign changes gradients by 1e-3.
 """
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
+from torch import Tensor, distributed, nn
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
@@ -19,42 +22,74 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         """(N, C, H, W) -> the same shape and type; N may be 0."""
         if not self.training:
             return super().forward(input)
-        x = input
-        mean, variance, count = _moments(x)
+        out, mean, unbiased = _Normalise.apply(input, self.weight, self.bias, self.eps)
         with torch.no_grad():
             self.num_batches_tracked += 1  # ty: ignore[unsupported-operator]
-            unbiased = variance * (count / (count - 1))
-            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)  # ty: ignore
-            self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)  # ty: ignore
-        scale = self.weight * torch.rsqrt(variance + self.eps).to(self.weight.dtype)
-        shift = self.bias - mean.to(self.bias.dtype) * scale
-        return (x * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)).to(x.dtype)
+            self.running_mean.lerp_(mean, self.momentum)  # ty: ignore
+            self.running_var.lerp_(unbiased, self.momentum)  # ty: ignore
+        return out
 
 
-def _moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean and biased variance a channel over all ranks, float64, and the number of values."""
-    own = x.numel() // x.shape[1]
-    count = x.new_full((1,), own, dtype=torch.float64)
-    if own:
-        variance, mean = torch.var_mean(x.float(), dim=(0, 2, 3), correction=0)
-        mean, variance = mean.double(), variance.double()
-    else:  # the sums of nothing, through which gradients of nothing still flow
-        mean = variance = x.double().sum(dim=(0, 2, 3))
-    sums = torch.cat([mean * own, (variance + mean * mean) * own, count])
-    sums = all_reduce(sums)
-    total, squares, everywhere = sums.split([x.shape[1], x.shape[1], 1])
-    mean = total / everywhere
-    return mean, squares / everywhere - mean * mean, everywhere
+class _Normalise(torch.autograd.Function):
+    """(x - mean) / deviation * weight + bias, mean and deviation over all ranks."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """x, weight, bias, eps -> the normalised x, the mean, the unbiased variance."""
+        given, weight, bias, eps = inputs
+        x = given.float()
+        count = x.new_full((1,), x.numel() // x.shape[1], dtype=torch.float64)
+        total, squares, count = _over_ranks(_sum(x), _sum(x * x), count)
+        mean = total / count
+        variance = squares / count - mean * mean
+        unbiased = (variance * (count / (count - 1))).float()
+        mean, inverse = mean.float(), torch.rsqrt(variance + eps).float()
+        x = (x - _wide(mean)) * _wide(inverse)
+        ctx.save_for_backward(x, weight, inverse, count)
+        out = (x * _wide(weight) + _wide(bias)).to(given.dtype)
+        ctx.mark_non_differentiable(mean, unbiased)
+        return out, mean, unbiased
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, Tensor, Tensor, None]:
+        """The gradients of x and of this rank's part of weight and bias."""
+        x, weight, inverse, count = ctx.saved_tensors
+        gradient = gradients[0].float()
+        bias_gradient, weight_gradient = _sum(gradient), _sum(gradient * x)
+        plain, along, _ = _over_ranks(bias_gradient, weight_gradient, count * 0)
+        centred = gradient - _wide((plain / count).float()) - x * _wide((along / count).float())
+        x_gradient = centred * _wide(weight * inverse)
+        return (
+            x_gradient.to(gradients[0].dtype),
+            weight_gradient.float(),
+            bias_gradient.float(),
+            None,
+        )
 
 
-def synchronised(net: nn.Module) -> nn.Module:
-    """The network with every BatchNorm2d made one over all ranks; parameters stay the same."""
-    if next(net.parameters()).device.type == "cuda":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(net)
+def _sum(x: Tensor) -> Tensor:
+    """(N, C, H, W) float32 -> (C,) float64."""
+    return x.sum((0, 2, 3), dtype=torch.float64)
+
+
+def _wide(values: Tensor) -> Tensor:
+    """A value a channel, shaped for (N, C, H, W)."""
+    return values.view(1, -1, 1, 1)
+
+
+def _over_ranks(*parts: Tensor) -> tuple[Tensor, ...]:
+    """The sums of vectors over all ranks, told in one message."""
+    values = torch.cat(parts)
+    if distributed.is_initialized():
+        distributed.all_reduce(values)
+    return values.split([len(part) for part in parts])
+
+
+def synchronised(net: nn.Module) -> None:
+    """Make every BatchNorm2d of a network one over all ranks; its tensors stay the same."""
     for parent in list(net.modules()):
         for name, child in list(parent.named_children()):
             if type(child) is nn.BatchNorm2d:
                 wide = SyncBatchNorm2d(child.num_features, child.eps, child.momentum)
                 wide._parameters, wide._buffers = child._parameters, child._buffers
                 setattr(parent, name, wide)
-    return net
