@@ -25,7 +25,7 @@ from resnetkit.errors import UserError
 from resnetkit.files import whole_file
 from resnetkit.machine import uses_cuda
 from resnetkit.metrics import Result
-from resnetkit.ranks import is_first, join
+from resnetkit.ranks import RANK_TIMEOUT, is_first, join
 from resnetkit.terminal import TerminalObserver
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe, override, read_recipe
@@ -128,6 +128,8 @@ def evaluate(
 ) -> Evaluation:
     """Judge a classifier on labelled images, matched by class name.
 
+    The ranks that torchrun has started share the images; each gets the result of all of them.
+
     Args:
         classifier: what `load` gave.
         data: as `train` takes it.
@@ -145,10 +147,12 @@ def evaluate(
     source, missing = _by_class_name(classifier, dataset, source)
     if missing:
         warnings.append(f"no images of {len(missing)} classes: {', '.join(missing[:5])}")
-    with (observer or Observer()).counting(f"evaluating {part}", len(source)) as advance:
-        result, skipped = classifier.evaluate(
-            source, workers=workers, skip_bad=not strict, advance=advance
-        )
+    with join(RANK_TIMEOUT, cuda=classifier.device.type == "cuda") as ranks:
+        observer = (observer if ranks.first else None) or Observer()
+        with observer.counting(f"evaluating {part}", len(source)) as advance:
+            result, skipped = classifier.evaluate(
+                source, workers=workers, skip_bad=not strict, advance=advance, ranks=ranks
+            )
     return Evaluation(part, result, skipped, warnings)
 
 
