@@ -3,10 +3,12 @@
     python benchmarks/ranks_equal.py
 
 The first momentum of SGD without weight decay is the gradient of step 1. With norms over all ranks
-(--sync-bn) it must be the one process's; the stem's convolution is listed apart: over equal
-background pixels its float32 sums cancel, in one process as well as in several.
+(--sync-bn) it must be the one process's. The stem's convolution is listed apart, and everything is
+done once more with pixels as they are (mean 0): the background is then 0. With its usual value of
+-0.8 everywhere, float32 sums of the stem's gradient cancel, in one process as well as in several.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -24,6 +26,7 @@ STEP = (
     "--limit 61 --batch-size 64 --epochs 1 --val-fraction 0.001 --precision fp32 --weight-decay 0 "
     "--warmup-steps 0 --sync-bn"
 ).split()
+PIXELS = {"mean subtracted": [], "as they are": ["--mean", "0", "--std", "1"]}
 WHOLE = "--model resnet20 --limit 12000 --epochs 5 --batch-size 128 --seed 1".split()
 RESULTS = Path(__file__).parent / "results" / "ranks_equal.json"
 
@@ -55,17 +58,18 @@ def difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> 
 
 def main() -> None:
     folder, results = Path(tempfile.mkdtemp(prefix="ranks-")), {"step 1": {}, "final": {}}
-    for model in MODELS:
+    for model, (pixels, flags) in itertools.product(MODELS, PIXELS.items()):
         losses, gradients = {}, {}
         for ranks in RANKS:
-            out = folder / f"{model}-{ranks}"
-            losses[ranks] = train(out, ranks, "--model", model, *STEP)["train_loss"]
+            out = folder / f"{model}-{pixels}-{ranks}"
+            losses[ranks] = train(out, ranks, "--model", model, *STEP, *flags)["train_loss"]
             gradients[ranks] = first_gradient(out)
         for ranks in RANKS[1:]:
             found = difference(gradients[1], gradients[ranks])
             found["loss"] = abs(losses[ranks] - losses[1]) / losses[1]
-            results["step 1"][f"{model}, {ranks} ranks"] = found
-            print(model, ranks, {name: f"{value:.1e}" for name, value in found.items()}, flush=True)
+            results["step 1"][f"{model}, {pixels}, {ranks} ranks"] = found
+            shown = {name: f"{value:.1e}" for name, value in found.items()}
+            print(model, pixels, ranks, shown, flush=True)
     for norms in ("--sync-bn", "--no-sync-bn"):
         for ranks in RANKS:
             row = train(folder / f"whole-{ranks}{norms}", ranks, *WHOLE, norms)
