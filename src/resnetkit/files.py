@@ -14,9 +14,15 @@ UNFINISHED = ".unfinished-"
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file so that a reader, or a crash at any moment, finds the old one or the new one."""
-    with whole_file(path) as beside:
-        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+    """Write a file so that a reader, or a crash at any moment, finds the old one or the new one.
+
+    Raises UserError when the disk is full, or the place cannot be written.
+    """
+    try:
+        with whole_file(path) as beside:
+            beside.write_bytes(content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
 @contextlib.contextmanager
