@@ -11,6 +11,7 @@ import numpy as np
 
 from resnetkit.data.decode import BadImage, decode
 from resnetkit.data.fashion_mnist import CLASSES, find_fashion_mnist, read_idx
+from resnetkit.data.strata import Task, multi_hot, task_of
 from resnetkit.errors import UserError, nearest
 
 IMAGE_ENDINGS = frozenset({
@@ -19,12 +20,18 @@ IMAGE_ENDINGS = frozenset({
 })  # fmt: skip
 PARTS = ("train", "val", "test")
 FASHION_MNIST = "fashion-mnist"
+SEPARATOR = ";"
+"""Between the classes of an image in a CSV."""
 _FOLDER_NAMES = {"train": ["train", "training"], "val": ["val", "valid", "validation"],
                  "test": ["test"]}  # fmt: skip
 
 
 class Source(Protocol):
-    """Labelled images by index. Labels are positions in the data set's list of classes."""
+    """Labelled images by index.
+
+    Labels are positions in the data set's list of classes, int64 (images,); where an image may
+    have several classes they are uint8 (images, classes), 1 for each that it has.
+    """
 
     labels: np.ndarray
 
@@ -71,7 +78,7 @@ class FileSource:
 
     def __init__(self, paths: Sequence[str | Path], labels: np.ndarray | None = None):
         self.paths = [str(path) for path in paths]
-        self.labels = np.full(len(paths), -1) if labels is None else labels.astype(np.int64)
+        self.labels = np.full(len(paths), -1) if labels is None else labels
 
     def __len__(self) -> int:
         """The number of files."""
@@ -127,17 +134,32 @@ class Dataset:
     classes: tuple[str, ...]
     parts: dict[str, Source]
 
+    @property
+    def task(self) -> Task:
+        """Whether an image has one class or any number of them."""
+        return task_of(next(iter(self.parts.values())).labels)
 
-def open_dataset(data: str, data_dir: str | None = None) -> Dataset:
+
+def open_dataset(data: str, data_dir: str | None = None, *, multi_label: bool = False) -> Dataset:
     """Open `fashion-mnist`, a folder with a subfolder a class, or a CSV `path,label[,part]`.
 
     Args:
         data: the word or the path.
         data_dir: where the files of `fashion-mnist` are; by default it is looked for.
+        multi_label: every image may have several classes, or none. A CSV is opened so by itself
+            when any of its labels holds a `;`.
 
     Raises:
         UserError: there is no such thing, or it holds no classes or no images.
     """
+    dataset = _open(data, data_dir, multi_label)
+    if multi_label and dataset.task == "single-label":
+        for source in dataset.parts.values():
+            source.labels = multi_hot(source.labels, len(dataset.classes))
+    return dataset
+
+
+def _open(data: str, data_dir: str | None, multi_label: bool) -> Dataset:
     path = Path(data)
     if data == FASHION_MNIST:
         return _fashion_mnist(find_fashion_mnist(data_dir))
@@ -150,7 +172,7 @@ def open_dataset(data: str, data_dir: str | None = None) -> Dataset:
         return _folder(path)
     if path.suffix.lower() not in (".csv", ".txt"):
         raise UserError(f"{data} is neither a folder nor a CSV of path,label")
-    return _csv(path)
+    return _csv(path, multi_label)
 
 
 def locate(data: str) -> str:
@@ -239,8 +261,54 @@ def images_under(folder: Path) -> list[str]:
     return found
 
 
-def _csv(file: Path) -> Dataset:
+@dataclass(frozen=True)
+class _Row:
+    """A line of a CSV; an image of several classes has them all in `label`."""
+
+    line: int
+    part: str
+    path: str
+    label: str
+
+    @property
+    def several(self) -> set[str]:
+        """The classes in a label such as `cat;dog`; none in an empty one."""
+        return {name.strip() for name in self.label.split(SEPARATOR)} - {""}
+
+
+def _csv(file: Path, multi_label: bool) -> Dataset:
     """A table of `path,label` with an optional `part`; paths are relative to the file."""
+    rows = _csv_rows(file)
+    multi_label = multi_label or any(SEPARATOR in row.label for row in rows)
+    table: dict[str, list[_Row]] = {}
+    for row in rows:
+        if row.part not in PARTS:
+            raise UserError(
+                f"{file}, line {row.line}: part {row.part!r} is not one of {', '.join(PARTS)}"
+            )
+        if not row.path or not (row.label or multi_label):
+            raise UserError(f"{file}, line {row.line}: the path or the label is empty")
+        table.setdefault(row.part, []).append(row)
+    if not table:
+        raise UserError(f"{file}: no rows under its header")
+    if multi_label:
+        found = {part: set().union(*(row.several for row in r)) for part, r in table.items()}
+        names = _classes_of_train(file, found)
+    else:
+        names = _agreed_classes(file, {part: {row.label for row in r} for part, r in table.items()})
+    parts: dict[str, Source] = {
+        part: FileSource(
+            [file.parent / row.path for row in rows], _csv_labels(rows, names, multi_label)
+        )
+        for part, rows in table.items()
+    }
+    if not any((file.parent / row.path).exists() for row in rows):
+        raise UserError(f"{file}: none of its files exists; paths are relative to {file.parent}")
+    return Dataset(file.stem, locate(str(file)), names, parts)
+
+
+def _csv_rows(file: Path) -> list[_Row]:
+    """The lines under the header as they stand there."""
     try:
         with file.open(newline="", encoding="utf-8-sig") as text:
             reader = csv.DictReader(text)
@@ -248,30 +316,45 @@ def _csv(file: Path) -> Dataset:
             for wanted in ("path", "label"):
                 if wanted not in columns:
                     raise UserError(f"{file}: no column {wanted!r}; it has {', '.join(columns)}")
-            rows = [(reader.line_num, row) for row in reader]
+            return [
+                _Row(
+                    line=reader.line_num,
+                    part=(row.get("part") or "train").strip(),
+                    path=row["path"] or "",
+                    label=(row["label"] or "").strip(),
+                )
+                for row in reader
+            ]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{file}: not a CSV in UTF-8: {error}") from None
     except OSError as error:
         raise UserError(f"{file}: {error.strerror}") from None
-    table: dict[str, list[tuple[str, str]]] = {}
-    for line, row in rows:
-        part = (row.get("part") or "train").strip()
-        if part not in PARTS:
-            raise UserError(f"{file}, line {line}: part {part!r} is not one of {', '.join(PARTS)}")
-        if not row["path"] or not row["label"]:
-            raise UserError(f"{file}, line {line}: the path or the label is empty")
-        table.setdefault(part, []).append((row["path"], row["label"].strip()))
-    if not table:
-        raise UserError(f"{file}: no rows under its header")
-    names = _agreed_classes(file, {part: {label for _, label in r} for part, r in table.items()})
+
+
+def _csv_labels(rows: list[_Row], names: tuple[str, ...], multi_label: bool) -> np.ndarray:
+    """Labels as a Source has them."""
     number = {name: i for i, name in enumerate(names)}
-    parts: dict[str, Source] = {
-        part: FileSource(
-            [file.parent / path for path, _ in rows],
-            np.array([number[label] for _, label in rows], np.int64),
-        )
-        for part, rows in table.items()
-    }
-    if not any((file.parent / path).exists() for rows in table.values() for path, _ in rows):
-        raise UserError(f"{file}: none of its files exists; paths are relative to {file.parent}")
-    return Dataset(file.stem, locate(str(file)), names, parts)
+    if not multi_label:
+        return np.array([number[row.label] for row in rows], np.int64)
+    labels = np.zeros((len(rows), len(names)), np.uint8)
+    for i, row in enumerate(rows):
+        labels[i, [number[name] for name in row.several]] = 1
+    return labels
+
+
+def _classes_of_train(where: Path, parts: dict[str, set[str]]) -> tuple[str, ...]:
+    """Class names of images that have several: those of the train part, or of all without one.
+
+    Another part may lack some, since images of a rare class may all be in train; it cannot have
+    others.
+    """
+    known = parts.get("train", set().union(*parts.values()))
+    for part, names in parts.items():
+        if names - known:
+            raise UserError(
+                f"{where}: classes of {part} that train has no image of: "
+                f"{', '.join(sorted(names - known)[:5])}"
+            )
+    if not known:
+        raise UserError(f"{where}: no image of its train part has a class: every label is empty")
+    return tuple(sorted(known))

@@ -11,7 +11,7 @@ from resnetkit import inference
 from resnetkit.classifier import Classifier, Training, classifier_folder
 from resnetkit.data import prepare
 from resnetkit.data.loader import Loader, batch_bounds
-from resnetkit.data.sources import Dataset, Source, open_dataset
+from resnetkit.data.sources import Dataset, Source
 from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
 from resnetkit.files import check_can_create, remove_unfinished
@@ -27,6 +27,7 @@ from resnetkit.training.images import (
     check_same_data,
     choose_images,
     look_through,
+    open_images,
     used_parts,
 )
 from resnetkit.training.observer import Observer
@@ -101,7 +102,7 @@ def start_run(recipe: Recipe, session: Session, observer: Observer) -> RunResult
     check_can_create(out or Path("runs"), may_exist=out is None)
     device, workers = ready_machine(session.device, session.threads, session.workers)
     repeatable(device)
-    dataset = open_dataset(recipe.data.data, session.data_dir)
+    dataset = open_images(recipe, session.data_dir)
     check_classes(dataset)
     _check_early(recipe, dataset)
     fingerprints = {part: prepare.fingerprint(dataset.parts[part]) for part in used_parts(dataset)}
@@ -156,7 +157,7 @@ def _resume(
         return _finished(run, recipe)
     device, workers = ready_machine(session.device, session.threads, session.workers)
     repeatable(device)
-    dataset = open_dataset(recipe.data.data, session.data_dir)
+    dataset = open_images(recipe, session.data_dir)
     record = run.data()
     check_same_data(dataset, record, run.path)
     sources = choose_images(dataset, recipe, record.skipped)
@@ -220,9 +221,8 @@ class _ReadyRun:
                 self.observer.close()
         if interrupted is None:
             training = self._training(trainer)
-            Classifier(trainer.trained, transform, self.record.classes, training).save(
-                run.classifier
-            )
+            classes, task = self.record.classes, self.dataset.task
+            Classifier(trainer.trained, transform, classes, training, task).save(run.classifier)
         return RunResult(
             run=str(run.path),
             steps=trainer.step,
@@ -260,6 +260,9 @@ class _ReadyRun:
             epochs=recipe.epochs,
             val_images=len(self.sources["val"]),
             val_top1=trainer.history[-1]["val_top1"],
+            val_map=trainer.history[-1].get("val_map"),
+            folds=recipe.data.folds,
+            fold=recipe.data.fold,
         )
 
 

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 
 import torch
-from torch.nn import functional
 
 from resnetkit.config import from_plain, to_plain
 from resnetkit.data.loader import Batch, Loader
@@ -12,8 +11,10 @@ from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
 from resnetkit.machine import environment
 from resnetkit.metrics import Result
+from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.resnet import ResNet
 from resnetkit.training import checkpoint
+from resnetkit.training.loss import loss_and_right, more_metrics
 from resnetkit.training.observer import Observer, Pulse
 from resnetkit.training.optim import Ema, load_optimiser_tensors, make_optimiser, optimiser_tensors
 from resnetkit.training.recipe import Recipe, differences
@@ -48,7 +49,7 @@ class Trainer:
         recipe: Recipe,
         loader: Loader,
         transform: Transform,
-        validate: Callable[[ResNet], Result],
+        validate: Callable[[ResNet], Result | MultiLabelResult],
         run: RunFolder,
         observer: Observer,
     ):
@@ -126,9 +127,8 @@ class Trainer:
             logits = self.net(x)
         logits = logits.float()
         smoothing = self.recipe.optimiser.label_smoothing
-        loss = functional.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
+        loss, right = loss_and_right(logits, labels, smoothing)
         (loss / batch).backward()
-        right = (logits.detach().argmax(1) == labels).sum()
         self.sums += torch.stack([loss.detach(), right, right.new_full((), len(labels))])
 
     def optimiser_step(self) -> None:
@@ -165,6 +165,7 @@ class Trainer:
             "val_top1": judged.top1,
             "images_per_second": images / self.epoch_seconds,
             "seconds": self.seconds,
+            **more_metrics(judged),
         }
         self.history.append(row)
         self.run.rewrite_metrics(self.history)
