@@ -83,6 +83,8 @@ def train(
 
     for one in [result] if isinstance(result, RunResult) else result.folds:
         run = Path(one.run)
+        if one.already_finished and (run / "curves.png").exists():
+            continue
         draw_curves(read_metrics(run / "metrics.jsonl"), run.name, run / "curves.png")
     return result
 

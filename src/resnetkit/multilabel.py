@@ -36,7 +36,7 @@ class MultiLabelResult:
         top1, top5: share of images whose likeliest class, or one of whose five likeliest, is
             among its classes; an image without a class counts as wrong.
         interval: 95% interval of top1 (Wilson score).
-        loss: binary cross-entropy in nats, the mean over classes and images.
+        loss: binary cross-entropy in nats, the sum over an image's classes, the mean over images.
         ece: expected calibration error of the probability of every class on every image, 15 bins.
         classes: a row a class.
         logits, labels: what was judged, both (images, classes).
@@ -84,7 +84,7 @@ def judge_multi_label(
         top1=float(right.mean()),
         interval=wilson_interval(int(right.sum()), len(labels)),
         top5=float(among[:, :5].any(axis=1).mean()),
-        loss=float(losses.mean()),
+        loss=float(losses.sum(axis=1).mean()),
         ece=calibration_error(sigmoid(exact).ravel(), has.ravel()),
         classes=classes,
         logits=logits,

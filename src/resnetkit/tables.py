@@ -121,7 +121,7 @@ def _multi_label(part: str, result: MultiLabelResult) -> str:
         f"top-1  {result.top1:.2%}  (95% interval {low:.2%} to {high:.2%}): the likeliest class is "
         f"one of the image's",
         f"top-5  {result.top5:.2%}",
-        f"loss   {result.loss:.4f}  (binary cross-entropy, mean over classes)",
+        f"loss   {result.loss:.4f}  (binary cross-entropy, sum over classes)",
         f"calibration error  {result.ece:.4f}",
     ]
     table = _table(

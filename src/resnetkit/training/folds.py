@@ -27,7 +27,7 @@ from resnetkit.files import (
 from resnetkit.machine import ready_machine
 from resnetkit.training.images import check_classes, check_same_data, choose_images, open_images
 from resnetkit.training.observer import Observer
-from resnetkit.training.recipe import Recipe, differences, override
+from resnetkit.training.recipe import Recipe, differences, flat_fields, override
 from resnetkit.training.run_folder import DataRecord, RunFolder, free_name, read_metrics
 from resnetkit.training.session import RunResult, Session, resume_run, start_run
 
@@ -117,13 +117,17 @@ def cross_validate(recipe: Recipe, session: Session, observer: Observer) -> Fold
         dataset.classes, {"train": prepare.fingerprint(train)}, {"train": len(train)}, ()
     )
     name = f"{recipe.model}-folds" if recipe.model else "folds"
-    folder = FoldsFolder.start(out or free_name(dataset.name, name), recipe, record)
+    out = out or free_name(dataset.name, name)
+    there = next(place for place in out.absolute().parents if place.exists())
+    folder = FoldsFolder.start(out, recipe, record)
     try:
         with folder.locked():
             return _go_on(folder, recipe, session, observer)
     except BaseException:
-        if not folder.fold(1).path.exists():  # nothing was begun
-            remove_tree(folder.path)
+        if not folder.fold(1).path.exists():  # nothing was begun, and nothing shall stay behind
+            remove_tree(out)
+            for place in out.absolute().parents[: out.absolute().parents.index(there)]:
+                place.rmdir()
         raise
 
 
@@ -166,6 +170,8 @@ def _go_on(
             interrupted = runs[-1].interrupted
             if interrupted is not None:
                 break
+            if not runs[-1].already_finished:
+                observer.say(f"fold {number} of {recipe.data.folds} is done")
         if interrupted is None and not done:
             found = _predict_out_of_fold(folder, recipe, session, observer)
             _write_arrays(folder.predictions, found)
@@ -183,13 +189,34 @@ def _train_fold(
     """A fold's run, from where it stands."""
     run = folder.fold(number)
     session = replace(session, out=str(run.path))
+    if run.path.exists():
+        _check_belongs(run, _recipe_of(recipe, number))
     if run.finished:
         return resume_run({}, session, observer)
-    observer.say(f"fold {number} of {recipe.data.folds}")
     check_same_data(open_images(recipe, session.data_dir), folder.data(), folder.path)
     if run.path.exists():
         return resume_run({}, session, observer)
     return start_run(_recipe_of(recipe, number), session, observer)
+
+
+def _check_belongs(run: RunFolder, recipe: Recipe) -> None:
+    """Raise UserError for a fold that was meanwhile trained by another recipe, or put there."""
+    settings, of = _settings(recipe), _settings(RunFolder.open(run.path).recipe())
+    others = [
+        f"{name}: {value} -> {of[name]}"
+        for name, value in settings.items()
+        if value not in (None, of[name]) and name not in ("precision", "multi_label")
+    ]
+    if others:
+        raise UserError(
+            f"{run.path} is not of this cross-validation's recipe: {'; '.join(others)}; remove it "
+            f"to have the fold trained anew"
+        )
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    parts = {name: part for name, (part, _, _) in flat_fields().items()}
+    return {n: getattr(getattr(recipe, part) if part else recipe, n) for n, part in parts.items()}
 
 
 def _numbers(recipe: Recipe) -> range:

@@ -15,7 +15,9 @@ def loss_and_right(
     Args:
         logits: float32 (images, classes).
         labels: int64 (images,): cross-entropy. Or uint8 (images, classes), 1 for each class that
-            an image has: binary cross-entropy, an image's loss being the mean over classes.
+            an image has: binary cross-entropy, an image's loss being the sum over classes. Its
+            gradient by a logit is probability - label, as that of cross-entropy is, so that one
+            learning rate serves both; the mean over classes would make it that much smaller.
         smoothing: share of a label that is spread over all classes; of several, the share of
             each class's 0 or 1 that becomes 0.5.
 
@@ -27,9 +29,8 @@ def loss_and_right(
         loss = functional.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
         return loss, (likeliest == labels).sum()
     targets = labels.float() * (1 - smoothing) + smoothing / 2
-    losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
-    right = labels.gather(1, likeliest[:, None]).sum(dtype=torch.int64)
-    return losses / logits.shape[1], right
+    loss = functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
+    return loss, labels.gather(1, likeliest[:, None]).sum(dtype=torch.int64)
 
 
 def more_metrics(judged: Result | MultiLabelResult) -> dict[str, float | None]:
