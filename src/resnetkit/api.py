@@ -45,8 +45,8 @@ def train(
     """Train a network on labelled images, as `resnetkit train` does.
 
     Args:
-        data: `fashion-mnist`, a folder with one subfolder a class, or a CSV of `path,label`.
-            Not needed to resume.
+        data: `fashion-mnist`, a folder with one subfolder a class, or a CSV of `path,label`,
+            several classes as `cat;dog`. Not needed to resume.
         recipe: a name, a YAML file, or a Recipe.
         resume: go on with the run in `out`.
         observer: is told how it goes; by default the terminal shows it.

@@ -96,11 +96,11 @@ def _folds(result, options: argparse.Namespace) -> int:
     """The end of `resnetkit train DATA --folds N`."""
     from resnetkit import tables
 
-    run, done = result.run, len(result.folds)
+    run, done = result.run, sum(fold.interrupted is None for fold in result.folds)
     if options.json:
         print(json.dumps(result.to_dict()))
     if result.interrupted is not None:
-        say(f"stopped in fold {done} and saved; go on with:")
+        say(f"stopped and saved; folds that are done: {done}; go on with:")
         say(f"  resnetkit train --resume --out {run}")
         return SIGNAL_EXIT + result.interrupted
     if not options.json:

@@ -13,6 +13,8 @@ import torch
 import resnetkit as rk
 from resnetkit.cli import main
 from resnetkit.data.decode import decode
+from resnetkit.terminal import TerminalObserver
+from resnetkit.training.folds import FoldsFolder
 from resnetkit.training.observer import Observer
 
 SETTINGS = {
@@ -199,6 +201,25 @@ def replace_in(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new))
+
+
+def test_two_at_work_on_one_folder(whole):
+    with FoldsFolder(whole).locked(), pytest.raises(rk.UserError, match="another training"):
+        resume(whole)
+
+
+def test_the_command_says_how_to_go_on(data, tmp_path, capsys, monkeypatch):
+    def ctrl_c(observer, row, epochs):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(TerminalObserver, "epoch_done", ctrl_c)
+    out = tmp_path / "r"
+    flags = "--model resnet8 --image-size 28 --epochs 2 --batch-size 16 --folds 2 --threads 1"
+    assert main(["train", str(data), *flags.split(), "--out", str(out), "--json"]) == 130
+    captured = capsys.readouterr()
+    assert captured.err.endswith(f"go on with:\n  resnetkit train --resume --out {out}\n")
+    said = json.loads(captured.out)
+    assert (said["steps"], said["val_top1"], said["results"]) == (2, None, [])
 
 
 def test_the_command(whole, data, tmp_path, capsys):

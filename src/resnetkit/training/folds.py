@@ -109,6 +109,7 @@ def cross_validate(recipe: Recipe, session: Session, observer: Observer) -> Fold
     out = Path(session.out) if session.out else None
     check_can_create(out or Path("runs"), may_exist=out is None)
     dataset = open_images(recipe, session.data_dir)
+    recipe = override(recipe, {"multi_label": dataset.task == "multi-label"})
     check_classes(dataset)
     for number in _numbers(recipe):
         choose_images(dataset, _recipe_of(recipe, number), ())  # may find that it cannot be done
@@ -205,7 +206,7 @@ def _check_belongs(run: RunFolder, recipe: Recipe) -> None:
     others = [
         f"{name}: {value} -> {of[name]}"
         for name, value in settings.items()
-        if value not in (None, of[name]) and name not in ("precision", "multi_label")
+        if value not in (None, of[name]) and name != "precision"
     ]
     if others:
         raise UserError(
