@@ -98,6 +98,12 @@ def test_csv_of_several_classes(tmp_path):
     assert data.parts["val"].labels.dtype == np.uint8
 
 
+def test_a_line_without_a_label_is_no_image_without_a_class(tmp_path):
+    path = file(tmp_path, "x.csv", "path,label\na.png,dog;cat\na.png\n")
+    with pytest.raises(UserError, match="line 3: the path or the label"):
+        open_dataset(str(path))
+
+
 def test_several_classes_where_no_label_has_a_semicolon(tmp_path, pictures):
     (tmp_path / "a.png").write_bytes(b"x")
     path = str(file(tmp_path, "x.csv", "path,label\na.png,dog\na.png,\na.png,cat\n"))

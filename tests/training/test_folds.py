@@ -15,7 +15,9 @@ from resnetkit.cli import main
 from resnetkit.data.decode import decode
 from resnetkit.terminal import TerminalObserver
 from resnetkit.training.folds import FoldsFolder
+from resnetkit.training.images import choose_images, open_images
 from resnetkit.training.observer import Observer
+from resnetkit.training.recipe import override
 
 SETTINGS = {
     "model": "resnet8", "image_size": 28, "epochs": 2, "batch_size": 8, "folds": 3, "seed": 3,
@@ -203,6 +205,19 @@ def replace_in(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
+def test_a_val_part_is_left_alone(pictures, tmp_path):
+    for part in ("train", "val", "test"):
+        shutil.copytree(pictures, tmp_path / part)
+    recipe = override(rk.Recipe(), {"data": str(tmp_path), "folds": 3, "fold": 1})
+    dataset = open_images(recipe, None)
+    assert list(dataset.parts) == ["train", "test"]
+    held = choose_images(dataset, recipe, ())["val"]
+    assert {Path(held.name(i)).parts[-3] for i in range(len(held))} == {"train"}
+    assert list(open_images(override(recipe, {"folds": None, "fold": None}), None).parts) == [
+        "train", "val", "test",
+    ]  # fmt: skip
+
+
 def test_two_at_work_on_one_folder(whole):
     with FoldsFolder(whole).locked(), pytest.raises(rk.UserError, match="another training"):
         resume(whole)
@@ -219,7 +234,7 @@ def test_the_command_says_how_to_go_on(data, tmp_path, capsys, monkeypatch):
     captured = capsys.readouterr()
     assert captured.err.endswith(f"go on with:\n  resnetkit train --resume --out {out}\n")
     said = json.loads(captured.out)
-    assert (said["steps"], said["val_top1"], said["results"]) == (2, None, [])
+    assert (said["steps"], said["val_top1"], said["results"]) == (1, None, [])
 
 
 def test_the_command(whole, data, tmp_path, capsys):

@@ -1,6 +1,5 @@
 """Where labelled images come from: index -> image and label. Files, CSV lists, arrays."""
 
-import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from resnetkit.data.csv_list import Row, read_rows
 from resnetkit.data.decode import BadImage, decode
 from resnetkit.data.fashion_mnist import CLASSES, find_fashion_mnist, read_idx
 from resnetkit.data.strata import Task, multi_hot, task_of
@@ -18,10 +18,7 @@ IMAGE_ENDINGS = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp",
     ".ppm", ".pgm", ".pbm", ".pnm",
 })  # fmt: skip
-PARTS = ("train", "val", "test")
 FASHION_MNIST = "fashion-mnist"
-SEPARATOR = ";"
-"""Between the classes of an image in a CSV."""
 _FOLDER_NAMES = {"train": ["train", "training"], "val": ["val", "valid", "validation"],
                  "test": ["test"]}  # fmt: skip
 
@@ -261,84 +258,29 @@ def images_under(folder: Path) -> list[str]:
     return found
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A line of a CSV; an image of several classes has them all in `label`."""
-
-    line: int
-    part: str
-    path: str
-    label: str
-
-    @property
-    def several(self) -> set[str]:
-        """The classes in a label such as `cat;dog`; none in an empty one."""
-        return {name.strip() for name in self.label.split(SEPARATOR)} - {""}
-
-
 def _csv(file: Path, multi_label: bool) -> Dataset:
     """A table of `path,label` with an optional `part`; paths are relative to the file."""
-    rows = _csv_rows(file)
-    multi_label = multi_label or any(SEPARATOR in row.label for row in rows)
-    table: dict[str, list[_Row]] = {}
-    for row in rows:
-        if row.part not in PARTS:
-            raise UserError(
-                f"{file}, line {row.line}: part {row.part!r} is not one of {', '.join(PARTS)}"
-            )
-        if not row.path or not (row.label or multi_label):
-            raise UserError(f"{file}, line {row.line}: the path or the label is empty")
-        table.setdefault(row.part, []).append(row)
-    if not table:
-        raise UserError(f"{file}: no rows under its header")
-    if multi_label:
-        found = {part: set().union(*(row.several for row in r)) for part, r in table.items()}
-        names = _classes_of_train(file, found)
-    else:
-        names = _agreed_classes(file, {part: {row.label for row in r} for part, r in table.items()})
+    table, multi_label = read_rows(file, multi_label)
+    found = {part: set().union(*(row.classes for row in rows)) for part, rows in table.items()}
+    names = (_classes_of_train if multi_label else _agreed_classes)(file, found)
+    paths = {part: [file.parent / row.path for row in rows] for part, rows in table.items()}
+    if not any(path.exists() for part in paths.values() for path in part):
+        raise UserError(f"{file}: none of its files exists; paths are relative to {file.parent}")
     parts: dict[str, Source] = {
-        part: FileSource(
-            [file.parent / row.path for row in rows], _csv_labels(rows, names, multi_label)
-        )
+        part: FileSource(paths[part], _csv_labels(rows, names, multi_label))
         for part, rows in table.items()
     }
-    if not any((file.parent / row.path).exists() for row in rows):
-        raise UserError(f"{file}: none of its files exists; paths are relative to {file.parent}")
     return Dataset(file.stem, locate(str(file)), names, parts)
 
 
-def _csv_rows(file: Path) -> list[_Row]:
-    """The lines under the header as they stand there."""
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as text:
-            reader = csv.DictReader(text)
-            columns = reader.fieldnames or []
-            for wanted in ("path", "label"):
-                if wanted not in columns:
-                    raise UserError(f"{file}: no column {wanted!r}; it has {', '.join(columns)}")
-            return [
-                _Row(
-                    line=reader.line_num,
-                    part=(row.get("part") or "train").strip(),
-                    path=row["path"] or "",
-                    label=(row["label"] or "").strip(),
-                )
-                for row in reader
-            ]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{file}: not a CSV in UTF-8: {error}") from None
-    except OSError as error:
-        raise UserError(f"{file}: {error.strerror}") from None
-
-
-def _csv_labels(rows: list[_Row], names: tuple[str, ...], multi_label: bool) -> np.ndarray:
+def _csv_labels(rows: list[Row], names: tuple[str, ...], multi_label: bool) -> np.ndarray:
     """Labels as a Source has them."""
     number = {name: i for i, name in enumerate(names)}
     if not multi_label:
-        return np.array([number[row.label] for row in rows], np.int64)
+        return np.array([number[row.classes[0]] for row in rows], np.int64)
     labels = np.zeros((len(rows), len(names)), np.uint8)
     for i, row in enumerate(rows):
-        labels[i, [number[name] for name in row.several]] = 1
+        labels[i, [number[name] for name in row.classes]] = 1
     return labels
 
 

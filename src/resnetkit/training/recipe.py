@@ -28,7 +28,7 @@ class DataRecipe:
         None, "1 grey, 3 RGB; by default as the images are", least=1, most=3
     )
     multi_label: bool = option(
-        False, "an image may have several classes; by itself where a label of the CSV holds a ;"
+        False, "an image may have several classes; always so where a CSV's labels are as cat;dog"
     )
     limit: int | None = option(None, "train on a stratified N images, for a quick try", least=1)
     val_fraction: float = option(
