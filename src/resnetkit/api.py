@@ -27,7 +27,7 @@ from resnetkit.files import whole_file
 from resnetkit.machine import uses_cuda
 from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
-from resnetkit.ranks import is_first, join
+from resnetkit.ranks import RANK_TIMEOUT, is_first, join
 from resnetkit.terminal import TerminalObserver
 from resnetkit.training.folds import FoldsResult, cross_validate, holds_folds, resume_folds
 from resnetkit.training.observer import Observer
@@ -142,6 +142,8 @@ def evaluate(
 ) -> Evaluation:
     """Judge a classifier on labelled images, matched by class name.
 
+    The ranks that torchrun has started share the images; each gets the result of all of them.
+
     Args:
         classifier: what `load` gave.
         data: as `train` takes it.
@@ -164,10 +166,12 @@ def evaluate(
     source, missing = _by_class_name(classifier, dataset, source)
     if missing:
         warnings.append(f"no images of {len(missing)} classes: {', '.join(missing[:5])}")
-    with (observer or Observer()).counting(f"evaluating {part}", len(source)) as advance:
-        result, skipped = classifier.evaluate(
-            source, workers=workers, skip_bad=not strict, advance=advance
-        )
+    with join(RANK_TIMEOUT, cuda=classifier.device.type == "cuda") as ranks:
+        observer = (observer if ranks.first else None) or Observer()
+        with observer.counting(f"evaluating {part}", len(source)) as advance:
+            result, skipped = classifier.evaluate(
+                source, workers=workers, skip_bad=not strict, advance=advance, ranks=ranks
+            )
     return Evaluation(part, result, skipped, warnings)
 
 

@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
     try:
         options = make_parser(runs).parse_args(arguments)
+        if options.run in (predict, models) and not is_first():
+            return 0  # torchrun has started several of us, and one is enough
         code = options.run(options)
         sys.stdout.flush()
         return code
@@ -132,6 +134,8 @@ def evaluate(options: argparse.Namespace) -> int:
         workers=workers,
         observer=TerminalObserver(),
     )
+    if not is_first():
+        return 0
     for bad in found.skipped:
         say(f"left out: {bad}")
     for warning in found.warnings:
@@ -193,6 +197,8 @@ def _load(options: argparse.Namespace):
     """The classifier on the device that the flags ask for, and the number of workers."""
     from resnetkit import api
     from resnetkit.machine import ready_machine
+    from resnetkit.ranks import local_ranks
 
-    device, workers = ready_machine(options.device, options.threads, options.workers)
+    local = local_ranks()
+    device, workers = ready_machine(options.device, options.threads, options.workers, local)
     return api.load(options.model).to(device), workers

@@ -25,6 +25,9 @@ T = TypeVar("T")
 SET_UP = timedelta(hours=12)
 """How long ranks wait for the first one to look through the images."""
 
+RANK_TIMEOUT = 300.0
+"""Seconds after which a silent rank ends the job, where nothing else is said."""
+
 ROLL_CALL = 5.0
 """Seconds that ranks which have noticed a failure wait for the others to notice it too."""
 
@@ -42,6 +45,11 @@ def is_first() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def local_ranks() -> tuple[int, int]:
+    """This process's number on this machine, and how many ranks there are here."""
+    return int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
 @dataclass
 class Ranks:
     """Which of how many ranks this process is, and how they talk.
@@ -57,7 +65,7 @@ class Ranks:
     count: int = 1
     local_rank: int = 0
     local_count: int = 1
-    timeout: float = 300.0
+    timeout: float = RANK_TIMEOUT
     _job: "Store | None" = None
     _store: "Store | None" = None
     _host: "ProcessGroup | None" = None
@@ -242,7 +250,7 @@ def join(timeout: float, *, cuda: bool = False) -> Generator[Ranks]:
     attempt = env.get("TORCHELASTIC_RESTART_COUNT", "0")
     wait = timedelta(seconds=timeout)
     if cuda:
-        torch.cuda.set_device(int(env.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(local_ranks()[0])
     try:
         job = distributed.TCPStore(
             env["MASTER_ADDR"], int(env["MASTER_PORT"]), count, timeout=wait,
@@ -255,9 +263,10 @@ def join(timeout: float, *, cuda: bool = False) -> Generator[Ranks]:
         host = distributed.new_group(backend="gloo", timeout=wait) if cuda else None
     except (distributed.DistError, KeyError, ValueError) as error:
         raise RankError(f"rank {rank}: cannot meet the other ranks: {error}") from error
-    local = (int(env.get("LOCAL_RANK", rank)), int(env.get("LOCAL_WORLD_SIZE", count)))
     store = distributed.PrefixStore(f"talk/{attempt}", job)
     try:
-        yield Ranks(rank, count, *local, timeout, job, store, host or distributed.group.WORLD)
+        yield Ranks(
+            rank, count, *local_ranks(), timeout, job, store, host or distributed.group.WORLD
+        )
     finally:
         distributed.destroy_process_group()

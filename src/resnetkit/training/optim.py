@@ -33,9 +33,13 @@ def make_optimiser(
     lr, decay = recipe.lr, recipe.weight_decay
     if recipe.optimiser == "adamw":
         return torch.optim.AdamW(groups, lr, weight_decay=decay, fused=True)
-    return torch.optim.SGD(
+    sgd = torch.optim.SGD(
         groups, lr, recipe.momentum, weight_decay=decay, nesterov=recipe.nesterov, fused=True
     )
+    if recipe.momentum:  # parameters that learn later than others in their group need one too
+        for parameter in net.parameters():
+            sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return sgd
 
 
 def optimiser_tensors(net: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

@@ -16,7 +16,7 @@ from resnetkit.errors import UserError
 from resnetkit.files import remove_unfinished
 from resnetkit.machine import ready_machine, repeatable
 from resnetkit.nets.resnet import ResNet, with_layout
-from resnetkit.ranks import Ranks
+from resnetkit.ranks import RANK_TIMEOUT, Ranks
 from resnetkit.training import checkpoint
 from resnetkit.training.images import check_same_data, choose_images, open_images
 from resnetkit.training.observer import Observer
@@ -54,7 +54,7 @@ class Session:
     data_dir: str | None = None
     strict: bool = False
     checkpoint_seconds: float = 60.0
-    rank_timeout: float = 300.0
+    rank_timeout: float = RANK_TIMEOUT
 
     def __post_init__(self):
         """Check the numbers."""
