@@ -136,7 +136,7 @@ def main() -> None:
     options = parser.parse_args()
     draw, folder = random.Random(options.seed), Path(tempfile.mkdtemp(prefix="ranks-"))
     kind, ranks, good = options.kind, options.ranks, 0
-    undisturbed = None
+    undisturbed = {}
     if kind != "hang":
         finish(folder / "undisturbed", ranks, resume=False)
         undisturbed = contents(folder / "undisturbed")

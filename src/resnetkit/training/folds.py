@@ -114,10 +114,9 @@ def cross_validate(
     A job that torchrun has restarted goes on with the cross-validation that it began.
     """
     begun = ranks.recall("folds")
-    if begun is not None:
+    if begun is not None and Path(begun).exists():
         return resume_folds({}, replace(session, out=begun), observer, ranks)
-    path, there = ranks.lead(lambda: _create(recipe, session))
-    ranks.remember("folds", path)
+    path, there = ranks.lead(lambda: _create(recipe, session, ranks))
     folder = FoldsFolder(Path(path))
     recipe = ranks.together(folder.recipe)
     try:
@@ -129,7 +128,7 @@ def cross_validate(
         raise
 
 
-def _create(recipe: Recipe, session: Session) -> tuple[str, str]:
+def _create(recipe: Recipe, session: Session, ranks: Ranks) -> tuple[str, str]:
     """Make the folder once every fold is seen to be possible; its path, and what there was."""
     out = Path(session.out) if session.out else None
     check_can_create(out or Path("runs"), may_exist=out is None)
@@ -145,7 +144,9 @@ def _create(recipe: Recipe, session: Session) -> tuple[str, str]:
     name = f"{recipe.model}-folds" if recipe.model else "folds"
     out = out or free_name(dataset.name, name)
     there = next(place for place in out.absolute().parents if place.exists())
-    return str(FoldsFolder.start(out, recipe, record).path), str(there)
+    ranks.remember("folds", str(out))
+    FoldsFolder.start(out, recipe, record)
+    return str(out), str(there)
 
 
 def _remove(folder: Path, there: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -46,6 +47,7 @@ class Replica:
         set_frozen(self.net, frozen)
         model = torch.compile(self.net, dynamic=False) if self.recipe.compile else self.net
         if self.ranks.count > 1:
+            warnings.filterwarnings("ignore", message="Grad strides do not match")  # costs a copy
             model = DistributedDataParallel(
                 model, forward_sync_buffers=False, init_sync=False, gradient_as_bucket_view=True
             )

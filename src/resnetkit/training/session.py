@@ -24,7 +24,7 @@ from resnetkit.training.recipe import Recipe, differences, override
 from resnetkit.training.replica import check_compiler
 from resnetkit.training.run_folder import DataRecord, RunFolder, read_metrics
 from resnetkit.training.schedule import depends_on_length
-from resnetkit.training.setup import create_run, starting_network, transform_of
+from resnetkit.training.setup import plan_run, starting_network, transform_of
 from resnetkit.training.stop import StopRequest
 from resnetkit.training.trainer import Interrupted, Trainer
 
@@ -97,19 +97,23 @@ def start_run(recipe: Recipe, session: Session, observer: Observer, ranks: Ranks
     """
     key = f"fold-{recipe.data.fold}" if recipe.data.fold else "run"  # of several a job may train
     begun = ranks.recall(key)
-    if begun is not None:
+    if begun is not None and Path(begun).exists():
         return resume_run({}, replace(session, out=begun), observer, ranks)
     device, workers = _ready(session, ranks)
     check_compiler(recipe, device)
     dataset = ranks.together(lambda: open_images(recipe, session.data_dir))
-    out = session.out
-    strict = session.strict
-    path = ranks.lead(lambda: create_run(recipe, dataset, out, strict, device, workers, observer))
-    ranks.remember(key, path)
-    run = RunFolder(Path(path))
+
+    def begin() -> str:
+        out, strict = session.out, session.strict
+        path, decided, record = plan_run(recipe, dataset, out, strict, device, workers, observer)
+        ranks.remember(key, str(path))
+        RunFolder.create(path, decided, record)
+        return str(path)
+
+    run = RunFolder(Path(ranks.lead(begin)))
     ranks.together(lambda: RunFolder.open(run.path))
     with run.locked() if ranks.first else contextlib.nullcontext():
-        return _carry_on(run, run.recipe(), session, observer, ranks, dataset)
+        return _carry_on(run, run.recipe(), session, observer, ranks, dataset, known=ranks.first)
 
 
 def resume_run(
@@ -164,13 +168,18 @@ def _carry_on(
     observer: Observer,
     ranks: Ranks,
     dataset: Dataset,
+    *,
+    known: bool = False,
 ) -> RunResult:
-    """Train from the last checkpoint of a run folder, or from step 0 where it has none."""
+    """Train from the last checkpoint of a run folder, or from step 0 where it has none.
+
+    `known` says that the images have just been looked through: they need no comparing.
+    """
     device, workers = _ready(session, ranks)
 
     def prepare() -> tuple[_ReadyRun, ResNet, checkpoint.State | None]:
         record, found = run.data(), checkpoint.checkpoints(run.checkpoints)
-        if found or not ranks.first:
+        if not known:
             check_same_data(dataset, record, run.path)
         state = checkpoint.load(found[-1]) if found else None
         if state is None and recipe != run.recipe():

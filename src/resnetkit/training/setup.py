@@ -1,4 +1,4 @@
-"""Before step 0: a recipe and a data set become a run folder in which everything is decided."""
+"""Before step 0: what a recipe leaves open is decided from the data, and the network made."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -22,12 +22,12 @@ from resnetkit.training.freeze import frozen_parts
 from resnetkit.training.images import check_classes, choose_images, look_through, used_parts
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe, resolve
-from resnetkit.training.run_folder import DataRecord, RunFolder, free_name
+from resnetkit.training.run_folder import DataRecord, free_name
 from resnetkit.training.schedule import warmup_steps
 from resnetkit.weights import load_weights, read_state
 
 
-def create_run(
+def plan_run(
     recipe: Recipe,
     dataset: Dataset,
     out: str | None,
@@ -35,14 +35,14 @@ def create_run(
     device: torch.device,
     workers: int,
     observer: Observer,
-) -> str:
-    """Look through the images, decide what the recipe leaves open, make the run folder.
+) -> tuple[Path, Recipe, DataRecord]:
+    """Look through the images, and decide what the recipe leaves open; makes nothing yet.
 
     Returns:
-        The path of the folder.
+        Where the run folder goes, the decided recipe, and what is known of the images.
 
     Raises:
-        UserError: something does not go together; nothing is left behind.
+        UserError: something does not go together.
     """
     check_can_create(Path(out or "runs"), may_exist=out is None)
     check_classes(dataset)
@@ -61,7 +61,7 @@ def create_run(
     )
     _check_batch(recipe, len(sources["train"]), starting_network(recipe, record.classes))
     path = Path(out) if out else free_name(dataset.name, recipe.model or "")
-    return str(RunFolder.create(path, recipe, record).path)
+    return path, recipe, record
 
 
 def _measured(recipe: Recipe, train: Source, workers: int) -> Recipe:
