@@ -37,6 +37,7 @@ def test_the_card_says_what_it_is(finished_run):
     [
         ("format", 99, "has format 99"),
         ("classes", ["a"], "do not belong together"),
+        ("task", "several", "'several' is not one of single-label, multi-label"),
         ("spec", {"depth": [1]}, "unknown key 'depth'"),
         ("transform", {"size": 0}, "size must be at least 1"),
     ],

@@ -14,6 +14,9 @@ import pytest
 from PIL import Image
 
 from resnetkit.cli import main
+from resnetkit.training.folds import FoldsFolder
+from resnetkit.training.recipe import Recipe, override
+from resnetkit.training.run_folder import DataRecord
 from tests.conftest import TINY
 
 
@@ -221,6 +224,25 @@ MISTAKES = [
     ("train fashion-mnist --epochs 1.5", "--epochs: expected a whole number, found '1.5'"),
     ("train fashion-mnist --lr nan", "lr must be a finite number"),
     ("train fashion-mnist --val-fraction 0", "val_fraction must be at least"),
+    ("train fashion-mnist --folds 1", "folds must be at least 2, not 1"),
+    ("train fashion-mnist --folds five", "--folds: expected a whole number, found 'five'"),
+    ("train fashion-mnist --fold 2", "say how many with --folds"),
+    ("train fashion-mnist --folds 3 --fold 4", "fold 4 is more than the 3 folds"),
+    ("train fashion-mnist --folds 3 --fold 0", "fold must be at least 1"),
+    ("train fashion-mnist --folds 3 --val-fraction 0.2", "leave --val-fraction out"),
+    ("train fashion-mnist --folds 3 --val-fraction 0.1", "leave --val-fraction out"),
+    ("train fashion-mnist --folds 3 --limit 5", "--limit 5 is less than one image for each"),
+    ("train fashion-mnist --folds 3 --out {run}", "exists already"),
+    ("train fashion-mnist --folds 2 --limit 40 --model resnet19", "unknown model 'resnet19'"),
+    (
+        "train fashion-mnist --folds 2 --limit 40 --weights {tmp}/folds",
+        "such as {tmp}/folds/fold-1",
+    ),
+    ("train {pictures} --folds 50", "--folds 50 is more than the 36 images"),
+    ("train {tmp}/few --folds 2", "no training image of one in fold 1 of 2"),
+    ("train {tmp}/several-val.csv", "classes of val that train has no image of: eel"),
+    ("train {tmp}/several-empty.csv", "every label is empty"),
+    ("train {tmp}/one-empty.csv", "line 3: the path or the label is empty"),
     ("train fashion-mnist --mean 0.1,0.2", "a number a channel"),
     ("train fashion-mnist --lr", "--lr: expected one argument"),
     ("train fashion-mnist --schedule linear", "'linear' is not one of constant, step"),
@@ -242,6 +264,13 @@ MISTAKES = [
     ("train --resume --out {tmp}/empty", "is no run folder"),
     ("train --resume --out {run} --recipe default", "leave --recipe out"),
     ("train --resume --out {run} --lr 0.5", "lr: 0.1 -> 0.5"),
+    ("train --resume --out {tmp}/folds --lr 0.5", "lr: 0.1 -> 0.5"),
+    ("train --resume --out {tmp}/folds --epochs 30", "epochs: 20 -> 30"),
+    ("train --resume --out {tmp}/folds --folds 4", "folds: 2 -> 4"),
+    ("train --resume --out {tmp}/folds fashion-mnist", "the classes of fashion-mnist have changed"),
+    ("train --resume --out {tmp}/folds-damaged", "folds.json is damaged"),
+    ("evaluate {tmp}/folds fashion-mnist", "name one of them, such as {tmp}/folds/fold-1"),
+    ("evaluate {run} {tmp}/several.csv", "was trained for one each"),
     ("evaluate {tmp}/nothing fashion-mnist", "no such run or Classifier folder"),
     ("evaluate {tmp}/empty fashion-mnist", "neither a run nor a Classifier folder"),
     ("evaluate {tmp}/unfinished fashion-mnist", "finish it with: resnetkit train --resume --out"),
@@ -250,6 +279,7 @@ MISTAKES = [
     ("evaluate {run} {tmp}/dogs", "classes that the classifier does not know: dog"),
     ("evaluate {run} fashion-mnist --plot {tmp}/no/such.png", "cannot write"),
     ("evaluate {run}", "the following arguments are required: DATA"),
+    ("predict {tmp}/folds {pictures}", "name one of them, such as {tmp}/folds/fold-1"),
     ("predict {tmp}/unfinished {pictures}", "finish it with: resnetkit train --resume --out"),
     ("predict {run}", "the following arguments are required: PICTURE"),
     ("predict {run} {tmp}/nothing.jpg", "no such file or folder"),
@@ -285,6 +315,17 @@ def places(tmp_path_factory, pictures, finished_run) -> dict[str, Path]:
     (tmp / "absent.csv").write_text("path,label\na.png,b\nc.png,d\n")
     (tmp / "keys.yaml").write_text("learning_rate: 0.1\n")
     (tmp / "tags.yaml").write_text("epochs: !!python/object/apply:os.getpid []\n")
+    (tmp / "several.csv").write_text(f"path,label\n{picture},Bag;Coat\n{picture},\n")
+    (tmp / "several-val.csv").write_text(f"path,label,part\n{picture},a;b,\n{picture},eel,val\n")
+    (tmp / "several-empty.csv").write_text(f"path,label\n{picture},;\n{picture},\n")
+    (tmp / "one-empty.csv").write_text(f"path,label\n{picture},a\n{picture},\n")
+    shutil.copytree(pictures / "Bag", tmp / "few" / "many")
+    (tmp / "few" / "one").mkdir()
+    shutil.copy(picture, tmp / "few" / "one")
+    recipe = override(Recipe(), {"data": "fashion-mnist", "folds": 2})
+    for name in ("folds", "folds-damaged"):
+        FoldsFolder.start(tmp / name, recipe, DataRecord(("a", "b"), {"train": "0"}, {}, ()))
+    (tmp / "folds-damaged" / "folds.json").write_text("[]")
     shutil.copytree(finished_run, tmp / "unfinished")
     shutil.rmtree(tmp / "unfinished" / "classifier")
     for name in ("damaged", "other"):
@@ -311,7 +352,7 @@ def test_a_mistake_is_one_line_exit_2_and_leaves_nothing(
     captured = capsys.readouterr()
     lines = captured.err.splitlines()
     assert lines[-1].startswith("resnetkit: ")
-    assert said in lines[-1]
+    assert said.format(**places) in lines[-1]
     assert all(line.startswith("left out of") for line in lines[:-1])
     assert captured.out == ""
     assert {name: everything_in(path) for name, path in places.items()} == before

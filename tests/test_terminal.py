@@ -35,6 +35,14 @@ def test_a_live_bar():
     assert to.bar is None
 
 
+def test_mean_average_precision_is_told_where_there_is_one():
+    to, out = observer(live=False)
+    to.epoch_done(ROW | {"val_map": 0.75}, 2)
+    to.epoch_done(ROW | {"val_map": None}, 2)
+    assert out.getvalue().count("accuracy 85.00%, mAP 0.7500;") == 1
+    assert out.getvalue().count("accuracy 85.00%; ") == 1
+
+
 def test_a_line_now_and_then_where_there_is_no_terminal(monkeypatch):
     to, out = observer(live=False)
     now = to.last

@@ -9,9 +9,9 @@ import numpy as np
 
 from resnetkit import inference
 from resnetkit.classifier import Classifier
-from resnetkit.config import to_plain
 from resnetkit.data import prepare
 from resnetkit.data.decode import BadImage
+from resnetkit.data.folds import hold_out
 from resnetkit.data.sources import (
     Dataset,
     FileSource,
@@ -21,12 +21,15 @@ from resnetkit.data.sources import (
     locate,
     open_dataset,
 )
+from resnetkit.data.strata import task_of
 from resnetkit.errors import UserError
 from resnetkit.files import whole_file
 from resnetkit.machine import uses_cuda
 from resnetkit.metrics import Result
+from resnetkit.multilabel import MultiLabelResult
 from resnetkit.ranks import RANK_TIMEOUT, is_first, join
 from resnetkit.terminal import TerminalObserver
+from resnetkit.training.folds import FoldsResult, cross_validate, holds_folds, resume_folds
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe, override, read_recipe
 from resnetkit.training.run_folder import read_metrics
@@ -40,17 +43,20 @@ def train(
     resume: bool = False,
     observer: Observer | None = None,
     **settings: Any,
-) -> RunResult:
+) -> RunResult | FoldsResult:
     """Train a network on labelled images, as `resnetkit train` does.
 
     Args:
-        data: `fashion-mnist`, a folder with one subfolder a class, or a CSV of `path,label`.
-            Not needed to resume.
+        data: `fashion-mnist`, a folder with one subfolder a class, or a CSV of `path,label`,
+            several classes as `cat;dog`. Not needed to resume.
         recipe: a name, a YAML file, or a Recipe.
         resume: go on with the run in `out`.
         observer: is told how it goes; by default the terminal shows it.
         settings: any flag of the command, as of the recipe (`model="resnet18", epochs=5`) so of
             the session (`out="runs/x", workers=4`).
+
+    Returns:
+        How the run ended; with `folds=5`, how the cross-validation did.
 
     Raises:
         UserError (a ValueError): with one line that says what is wrong and what to do.
@@ -69,18 +75,29 @@ def train(
         base = override(base, _located({"data": base.data.data, "weights": base.weights}))
         if not base.data.data:
             raise UserError("nothing to train on: give fashion-mnist, a folder or a CSV")
+        if base.data.folds and "val_fraction" in settings:
+            raise UserError("with --folds a fold is held out at a time; leave --val-fraction out")
     with join(session.rank_timeout, cuda=uses_cuda(session.device)) as ranks:
         observer = observer or (TerminalObserver() if ranks.first else Observer())
         if resume:
-            result = resume_run(settings, session, observer, ranks)
+            folds = session.out is not None and holds_folds(Path(session.out))
+            result = (resume_folds if folds else resume_run)(settings, session, observer, ranks)
         else:
-            result = start_run(base, session, observer, ranks)
+            folds = base.data.folds and not base.data.fold
+            result = (cross_validate if folds else start_run)(base, session, observer, ranks)
     if is_first():
-        from resnetkit.report.curves import draw_curves  # matplotlib is slow to import
-
-        run = Path(result.run)
-        draw_curves(read_metrics(run / "metrics.jsonl"), run.name, run / "curves.png")
+        _draw_curves(result)
     return result
+
+
+def _draw_curves(result: RunResult | FoldsResult) -> None:
+    from resnetkit.report.curves import draw_curves  # matplotlib is slow to import
+
+    for one in [result] if isinstance(result, RunResult) else result.folds:
+        run = Path(one.run)
+        if one.already_finished and (run / "curves.png").exists():
+            continue
+        draw_curves(read_metrics(run / "metrics.jsonl"), run.name, run / "curves.png")
 
 
 def _located(settings: dict[str, Any]) -> dict[str, Any]:
@@ -99,18 +116,15 @@ class Evaluation:
     """A result, the part it is of, what could not be read, and what to be wary of."""
 
     part: str
-    result: Result
+    result: Result | MultiLabelResult
     skipped: list[BadImage]
     warnings: list[str]
 
     def to_dict(self) -> dict:
         """As plain data, for JSON."""
-        numbers = {k: v for k, v in vars(self.result).items() if k not in ("classes", "confusion")}
         return {
             "part": self.part,
-            **to_plain(numbers | {"interval": list(self.result.interval)}),
-            "classes": [to_plain(row) for row in self.result.classes],
-            "confusion": self.result.confusion.tolist(),
+            **self.result.to_dict(),
             "skipped": [{"path": bad.path, "error": bad.reason} for bad in self.skipped],
             "warnings": self.warnings,
         }
@@ -142,7 +156,12 @@ def evaluate(
     Raises:
         UserError: no such part, or classes that the classifier does not know.
     """
-    dataset = open_dataset(data, data_dir)
+    dataset = open_dataset(data, data_dir, multi_label=classifier.task == "multi-label")
+    if dataset.task != classifier.task:
+        raise UserError(
+            f"{dataset.location} gives an image several classes (a label holds a ;), but the "
+            f"classifier was trained for one each"
+        )
     part, source, warnings = _choose_part(classifier, dataset, part)
     source, missing = _by_class_name(classifier, dataset, source)
     if missing:
@@ -160,15 +179,17 @@ def _choose_part(
     classifier: Classifier, dataset: Dataset, part: str | None
 ) -> tuple[str, Source, list[str]]:
     """The part's name, its images, and what to be wary of."""
-    known, same = classifier.training, dataset.location == classifier.training.data
+    known = classifier.training
+    same = dataset.location == known.data
+    held_out = same and (known.val_fraction or known.folds)
     if part is None:
         part = next((p for p in ("test", "val") if p in dataset.parts), "all")
     if part == "all":
         seen = ["it holds images that the network was trained on; --part val has those held out"]
         return part, dataset.parts["train"], seen if same else []
-    if part in dataset.parts and not (part == "train" and same and known.val_fraction):
+    if part in dataset.parts and not (part == "train" and held_out):
         return part, dataset.parts[part], []
-    if part == "test" or not (same and known.val_fraction):
+    if part == "test" or not held_out:
         raise UserError(f"{dataset.location} has no {part} part; it has {', '.join(dataset.parts)}")
     whole = dataset.parts["train"]
     if prepare.fingerprint(whole) != known.fingerprint:
@@ -176,16 +197,23 @@ def _choose_part(
             f"the images of {dataset.location} have changed since the training: which of them were "
             f"held out as {part} is no longer known"
         )
-    rest, held = prepare.split(whole.labels, known.val_fraction, known.seed)
+    rest, held = hold_out(
+        whole.labels, known.seed, val_fraction=known.val_fraction,
+        folds=known.folds, fold=known.fold, limit=known.limit,
+    )  # fmt: skip
     return part, Subset(whole, held if part == "val" else rest), []
 
 
 class _Relabelled(Subset):
     """A source whose labels are positions in a classifier's list of classes."""
 
-    def __init__(self, source: Source, positions: np.ndarray):
+    def __init__(self, source: Source, positions: np.ndarray, classes: int):
         super().__init__(source, np.arange(len(source)))
-        self.labels = positions[source.labels]
+        if task_of(source.labels) == "single-label":
+            self.labels = positions[source.labels]
+        else:
+            self.labels = np.zeros((len(source), classes), np.uint8)
+            self.labels[:, positions] = source.labels
 
 
 def _by_class_name(
@@ -200,7 +228,7 @@ def _by_class_name(
         )
     positions = np.array([classifier.classes.index(name) for name in dataset.classes])
     missing = [name for name in classifier.classes if name not in dataset.classes]
-    return _Relabelled(source, positions), missing
+    return _Relabelled(source, positions, len(classifier.classes)), missing
 
 
 def predict(
@@ -239,7 +267,7 @@ def predict(
     if embeddings is not None:
         logits = classifier.logits(found.outputs) if len(found.outputs) else found.outputs
         _write_embeddings(Path(embeddings), found, files)
-    return inference.name_likeliest(found, logits, files, classifier.classes, top)
+    return inference.name_likeliest(found, logits, files, classifier.classes, top, classifier.task)
 
 
 def _write_embeddings(file: Path, found: inference.Outputs, files: list[str]) -> None:

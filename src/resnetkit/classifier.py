@@ -13,10 +13,12 @@ from resnetkit import inference
 from resnetkit.config import from_plain, to_plain
 from resnetkit.data.decode import BadImage
 from resnetkit.data.sources import FileSource, Source
+from resnetkit.data.strata import Task
 from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
 from resnetkit.files import whole_folder
 from resnetkit.metrics import Result
+from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.resnet import ResNet, with_layout
 from resnetkit.nets.spec import ResNetSpec
 from resnetkit.weights import load_weights
@@ -26,7 +28,11 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Training:
-    """What a classifier remembers of how it came about: it says which images it has seen."""
+    """What a classifier remembers of how it came about: it says which images it has seen.
+
+    A `val_fraction` of the training images was held out, or the `fold` of `folds`; neither where
+    the data brought a val part. `val_map` is None where every image has one class.
+    """
 
     data: str = ""
     fingerprint: str = ""
@@ -38,6 +44,9 @@ class Training:
     epochs: float = 0
     val_images: int = 0
     val_top1: float = 0.0
+    val_map: float | None = None
+    folds: int | None = None
+    fold: int | None = None
 
 
 class Classifier:
@@ -48,6 +57,7 @@ class Classifier:
         transform: the preprocessing.
         classes: names, in the order of the logits.
         training: how it came about.
+        task: `single-label`, probabilities by softmax; `multi-label`, each by sigmoid.
     """
 
     def __init__(
@@ -56,9 +66,10 @@ class Classifier:
         transform: Transform,
         classes: tuple[str, ...],
         training: Training | None = None,
+        task: Task = "single-label",
     ):
         self.net = net.eval()
-        self.transform, self.classes = transform, classes
+        self.transform, self.classes, self.task = transform, classes, task
         self.training = training or Training()
 
     @property
@@ -91,7 +102,9 @@ class Classifier:
         """The head alone: (N, spec.features) -> (N, classes)."""
         return self.net.head(torch.from_numpy(features).to(self.device)).cpu().numpy()
 
-    def evaluate(self, source: Source, **options: Any) -> tuple[Result, list[BadImage]]:
+    def evaluate(
+        self, source: Source, **options: Any
+    ) -> tuple[Result | MultiLabelResult, list[BadImage]]:
         """Judge on labelled images; options as `inference.evaluate` has them."""
         return inference.evaluate(self, source, self.transform, self.classes, **options)
 
@@ -100,13 +113,14 @@ class Classifier:
     ) -> list[inference.Prediction]:
         """The likeliest classes of image files; one that cannot be read has an `error`."""
         found = inference.run(self, FileSource(paths), self.transform, workers=workers)
-        return inference.name_likeliest(found, found.outputs, paths, self.classes, top)
+        return inference.name_likeliest(found, found.outputs, paths, self.classes, top, self.task)
 
     def save(self, folder: Path) -> None:
         """Write `model.safetensors`, `config.json` and a README.md; the folder appears whole."""
         state = {name: t.contiguous().cpu() for name, t in self.net.state_dict().items()}
         config = {
             "format": FORMAT,
+            "task": self.task,
             "spec": self.spec.to_dict(),
             "transform": to_plain(self.transform),
             "classes": list(self.classes),
@@ -137,22 +151,26 @@ class Classifier:
             net = ResNet(spec)
         net = net.to_empty(device="cpu")
         load_weights(net, folder / "model.safetensors")
-        return cls(with_layout(net, channels_last=True), transform, config.classes, training)
+        net = with_layout(net, channels_last=True)
+        return cls(net, transform, config.classes, training, config.task)
 
     def _card(self) -> str:
         """What a person who finds the folder wants to know."""
         t, side = self.training, self.transform.size
         parameters = sum(p.numel() for p in self.net.parameters())
         names = ", ".join(self.classes[:20]) + (", ..." if len(self.classes) > 20 else "")
+        score = f"Top-1 accuracy {t.val_top1:.4f}"
+        if t.val_map is not None:
+            score = f"Mean average precision {t.val_map:.4f}"
         return f"""# {t.model or "Residual network"}, {len(self.classes)} classes
 
 A residual network of {self.spec.layers} layers and {parameters:,} parameters for images of
 {side} x {side} pixels, {"grey" if self.transform.channels == 1 else "RGB"}.
 
-It tells apart: {names}.
+{"It finds any number of" if self.task == "multi-label" else "It tells apart"}: {names}.
 
 - Trained on {t.images:,} images of `{t.data}` for {t.epochs:g} epochs, seed {t.seed}.
-- Top-1 accuracy {t.val_top1:.4f} on {t.val_images:,} validation images that it was not trained on.
+- {score} on {t.val_images:,} validation images that it was not trained on.
   These are the last weights, not the best of many looks at the validation part.
 
 `model.safetensors` holds the weights; `config.json` the network, the preprocessing and the class
@@ -172,6 +190,7 @@ class _Config:
     transform: dict
     classes: tuple[str, ...]
     training: dict = field(default_factory=dict)
+    task: Task = "single-label"
 
 
 def classifier_folder(path: Path) -> Path:
@@ -179,6 +198,11 @@ def classifier_folder(path: Path) -> Path:
     for folder in (path / "classifier", path):
         if (folder / "config.json").is_file():
             return folder
+    if (path / "folds.json").is_file():
+        raise UserError(
+            f"{path} is a cross-validation, a network a fold; name one of them, such as "
+            f"{path / 'fold-1'}"
+        )
     if (path / "recipe.yaml").is_file():
         raise UserError(
             f"{path} is an unfinished run; finish it with: resnetkit train --resume --out {path}"

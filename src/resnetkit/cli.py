@@ -57,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def train(options: argparse.Namespace) -> int:
     """`resnetkit train DATA`."""
     from resnetkit import api
-    from resnetkit.training.session import Session
+    from resnetkit.training.run_folder import read_metrics
+    from resnetkit.training.session import RunResult, Session
 
     given = vars(options)
     settings = {name: given[name] for name in flat_fields() if name in given and name != "data"}
@@ -68,6 +69,8 @@ def train(options: argparse.Namespace) -> int:
     result = api.train(options.data, recipe=recipe, resume=options.resume, **settings)
     if not is_first():
         return 0 if result.interrupted is None else SIGNAL_EXIT + result.interrupted
+    if not isinstance(result, RunResult):
+        return _folds(result, options)
     run = result.run
     if options.json:
         keys = ("run", "steps", "epochs", "seconds", "val_top1", "resumed_at")
@@ -76,7 +79,11 @@ def train(options: argparse.Namespace) -> int:
         say(f"stopped at step {result.steps:,} and saved; go on with:")
         say(f"  resnetkit train --resume --out {run}")
         return SIGNAL_EXIT + result.interrupted
+    rows = read_metrics(Path(run) / "metrics.jsonl")
+    precision = rows[-1].get("val_map")
     accuracy = f"validation accuracy {result.val_top1:.2%}"
+    if precision is not None:
+        accuracy += f", mean average precision {precision:.4f}"
     if result.already_finished:
         say(f"{run} is finished already: {result.epochs:g} epochs, {accuracy}")
         return 0
@@ -85,8 +92,28 @@ def train(options: argparse.Namespace) -> int:
     say(f"  curves      {run}/curves.png")
     say(f"  classifier  {run}/classifier")
     say("next:")
-    say(f"  resnetkit evaluate {run} {data} --plot {run}/confusion.png")
+    plot = "confusion" if precision is None else "precision-recall"
+    say(f"  resnetkit evaluate {run} {data} --plot {run}/{plot}.png")
     say(f"  resnetkit predict {run} PICTURE_OR_FOLDER")
+    return 0
+
+
+def _folds(result, options: argparse.Namespace) -> int:
+    """The end of `resnetkit train DATA --folds N`."""
+    from resnetkit import tables
+
+    run, done = result.run, sum(fold.interrupted is None for fold in result.folds)
+    if options.json:
+        print(json.dumps(result.to_dict()))
+    if result.interrupted is not None:
+        say(f"stopped and saved; folds that are done: {done}; go on with:")
+        say(f"  resnetkit train --resume --out {run}")
+        return SIGNAL_EXIT + result.interrupted
+    if not options.json:
+        print(tables.folds(result.summary))
+    say(f"{run} is finished{' already' if result.already_finished else ''}: {done} folds")
+    say(f"  out-of-fold predictions  {run}/out_of_fold.npz")
+    say(f"  classifier of a fold     {run}/fold-1")
     return 0
 
 
@@ -115,9 +142,9 @@ def evaluate(options: argparse.Namespace) -> int:
         say(f"warning: {warning}")
     print(json.dumps(found.to_dict()) if options.json else tables.evaluation(found))
     if options.plot:
-        from resnetkit.report.confusion import draw_confusion
+        from resnetkit.report.judged import draw_judged
 
-        draw_confusion(found.result, f"{options.model}, {found.part}", Path(options.plot))
+        draw_judged(found.result, f"{options.model}, {found.part}", Path(options.plot))
     return 0
 
 

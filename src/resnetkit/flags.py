@@ -15,7 +15,7 @@ Run = Callable[[argparse.Namespace], int]
 
 _DATA = (
     "fashion-mnist, a folder with one subfolder a class (or train/, val/, test/ of such), or a "
-    "CSV of path,label[,part]"
+    "CSV of path,label[,part], several classes as cat;dog"
 )
 _RUN = "a run folder such as runs/x, or a Classifier folder"
 
@@ -92,7 +92,11 @@ def _evaluate(parser: Parser) -> None:
     add("data", metavar="DATA", help=_DATA)
     help_part = "default: test, else val, else a flat folder whole"
     add("--part", choices=("train", "val", "test"), help=help_part)
-    add("--plot", metavar="PNG", help="draw the confusion matrix")
+    add(
+        "--plot",
+        metavar="PNG",
+        help="draw the confusion matrix; of several classes, precision by recall",
+    )
     _images_and_output(parser)
     _machine(parser)
 

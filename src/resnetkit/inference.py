@@ -11,9 +11,11 @@ import torch
 from resnetkit.data.decode import BadImage
 from resnetkit.data.loader import Loader
 from resnetkit.data.sources import Source, Subset
+from resnetkit.data.strata import Task, task_of
 from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
 from resnetkit.metrics import Result, judge, log_softmax
+from resnetkit.multilabel import LIKELY, MultiLabelResult, judge_multi_label, sigmoid
 from resnetkit.ranks import Ranks
 
 Model = Callable[[torch.Tensor], torch.Tensor]
@@ -26,18 +28,24 @@ BATCH_SIZE = 128
 
 @dataclass(frozen=True)
 class Prediction:
-    """A picture's likeliest classes with their probabilities; or why it could not be read."""
+    """A picture's likeliest classes with their probabilities; or why it could not be read.
+
+    Where a picture may have several classes, every class has a probability of its own, and
+    `labels` names all that are above 0.5, the likeliest first; otherwise it is None.
+    """
 
     path: str
     top: tuple[tuple[str, float], ...] = ()
     error: str | None = None
+    labels: tuple[str, ...] | None = None
 
     def to_dict(self) -> dict:
         """As plain data, for JSON."""
         if self.error is not None:
             return {"path": self.path, "error": self.error}
         top = [{"class": name, "probability": share} for name, share in self.top]
-        return {"path": self.path, "top": top}
+        plain = {"path": self.path, "top": top}
+        return plain if self.labels is None else plain | {"labels": list(self.labels)}
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ def run(
             advance(end - first)
     columns = [np.concatenate(column) for column in zip(*batches, strict=True)]
     if not columns:
-        columns = [np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 0), np.float32)]
+        columns = [np.empty(0, np.int64), source.labels[:0], np.empty((0, 0), np.float32)]
     return Outputs(*columns, sorted(loader.skipped, key=lambda bad: bad.path))
 
 
@@ -96,7 +104,7 @@ def evaluate(
     skip_bad: bool = True,
     advance: Callable[[int], None] = lambda _: None,
     ranks: Ranks | None = None,
-) -> tuple[Result, list[BadImage]]:
+) -> tuple[Result | MultiLabelResult, list[BadImage]]:
     """Judge a model on labelled images: every readable one counts exactly once.
 
     Several ranks share the images; each gets the result of all of them.
@@ -119,7 +127,20 @@ def evaluate(
     if not len(found.labels):
         first = f": {found.skipped[0]}" if found.skipped else ""
         raise UserError(f"none of the {len(source)} images can be read{first}")
-    return judge(found.outputs, found.labels, classes), found.skipped
+    return judge_by_task(found.outputs, found.labels, classes), found.skipped
+
+
+def judge_by_task(
+    logits: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]
+) -> Result | MultiLabelResult:
+    """Count what a network got right, as the shape of the labels asks for."""
+    count = judge_multi_label if task_of(labels) == "multi-label" else judge
+    return count(logits, labels, classes)
+
+
+def probabilities(logits: np.ndarray, task: Task) -> np.ndarray:
+    """Logits (images, classes) -> float64: by softmax; of several classes, each by sigmoid."""
+    return sigmoid(logits) if task == "multi-label" else np.exp(log_softmax(logits))
 
 
 def _of_all_ranks(found: Outputs, ranks: Ranks, classes: int) -> Outputs:
@@ -135,7 +156,12 @@ def _of_all_ranks(found: Outputs, ranks: Ranks, classes: int) -> Outputs:
 
 
 def name_likeliest(
-    found: Outputs, logits: np.ndarray, paths: list[str], classes: tuple[str, ...], top: int
+    found: Outputs,
+    logits: np.ndarray,
+    paths: list[str],
+    classes: tuple[str, ...],
+    top: int,
+    task: Task = "single-label",
 ) -> list[Prediction]:
     """The likeliest classes of every path in the order given; what could not be read is named.
 
@@ -145,12 +171,16 @@ def name_likeliest(
         paths: the files that were run.
         classes: the classes' names.
         top: how many classes to name.
+        task: whether a picture has one class or any number of them.
     """
     predictions = [Prediction(path) for path in paths]
-    probabilities = np.exp(log_softmax(logits)) if len(logits) else []
-    for index, row in zip(found.indices, probabilities, strict=True):
-        likeliest = np.argsort(-row, kind="stable")[:top]
-        named = tuple((classes[i], float(row[i])) for i in likeliest)
-        predictions[index] = Prediction(paths[index], named)
+    shares = probabilities(logits, task) if len(logits) else []
+    for index, row in zip(found.indices, shares, strict=True):
+        likeliest = np.argsort(-row, kind="stable")
+        named = tuple((classes[i], float(row[i])) for i in likeliest[:top])
+        labels = None
+        if task == "multi-label":
+            labels = tuple(classes[i] for i in likeliest if row[i] > LIKELY)
+        predictions[index] = Prediction(paths[index], named, labels=labels)
     reasons = {bad.path: bad.reason for bad in found.skipped}
     return [p if p.top else Prediction(p.path, error=reasons[p.path]) for p in predictions]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from resnetkit.config import to_plain
+
 
 @dataclass(frozen=True)
 class ClassResult:
@@ -39,6 +41,14 @@ class Result:
     ece: float
     classes: tuple[ClassResult, ...]
     confusion: np.ndarray
+
+    def to_dict(self) -> dict:
+        """As plain data, for JSON."""
+        plain = {
+            "classes": [to_plain(c) for c in self.classes],
+            "confusion": self.confusion.tolist(),
+        }
+        return to_plain(vars(self) | plain)
 
 
 def judge(logits: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> Result:

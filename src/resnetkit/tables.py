@@ -8,6 +8,7 @@ from rich.table import Table
 
 from resnetkit.api import Evaluation
 from resnetkit.inference import Prediction
+from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.summary import Summary, summarise
 from resnetkit.nets.zoo import ZOO, models
 
@@ -80,6 +81,8 @@ def stages(name: str, size: int, summary: Summary) -> str:
 def evaluation(found: Evaluation) -> str:
     """Totals, a row a class, and what is taken for what."""
     result = found.result
+    if isinstance(result, MultiLabelResult):
+        return _multi_label(found.part, result)
     low, high = result.interval
     lines = [
         f"{result.images:,} images, part {found.part}",
@@ -109,14 +112,77 @@ def evaluation(found: Evaluation) -> str:
     return "\n".join(lines)
 
 
+def _multi_label(part: str, result: MultiLabelResult) -> str:
+    """Totals, and a row a class."""
+    low, high = result.interval
+    lines = [
+        f"{result.images:,} images of several classes each, part {part}",
+        f"mean average precision  {_share(result.map)}",
+        f"top-1  {result.top1:.2%}  (95% interval {low:.2%} to {high:.2%}): the likeliest class is "
+        f"one of the image's",
+        f"top-5  {result.top5:.2%}",
+        f"loss   {result.loss:.4f}  (binary cross-entropy, sum over classes)",
+        f"calibration error  {result.ece:.4f}",
+    ]
+    table = _table(
+        ("Class", False),
+        ("Images", True),
+        ("Average precision", True),
+        ("Recall", True),
+        ("Precision", True),
+        ("F1 at 0.5", True),
+    )
+    for row in result.classes:
+        shares = (_share(share) for share in (row.ap, row.recall, row.precision, row.f1))
+        table.add_row(row.name, f"{row.images:,}", *shares)
+    return "\n".join([*lines, "", _text(table).rstrip()])
+
+
+def _share(share: float | None) -> str:
+    return "none" if share is None else f"{share:.3f}"
+
+
+FOLD_COLUMNS = {"val_loss": "Loss", "val_top1": "Top-1", "val_map": "mAP"}
+"""Of the results of a fold."""
+
+
+def folds(summary: dict) -> str:
+    """A row a fold, then their mean and standard deviation."""
+    rows = summary["results"]
+    keys = [key for key in FOLD_COLUMNS if key in rows[0]]
+    table = _table(
+        ("Fold", False), ("Trained on", True), ("Judged by", True),
+        *((FOLD_COLUMNS[key], True) for key in keys),
+    )  # fmt: skip
+    for row in rows:
+        numbers = (f"{row['images']:,}", f"{row['val_images']:,}")
+        table.add_row(str(row["fold"]), *numbers, *(_number(key, row[key]) for key in keys))
+    table.add_section()
+    for name in ("mean", "deviation"):
+        values = (_number(key, summary[name].get(key)) for key in keys)
+        table.add_row(name, "", "", *values)
+    return _text(table)
+
+
+def _number(key: str, value: float | None) -> str:
+    if value is None:
+        return "none"
+    return f"{value:.2%}" if key == "val_top1" else f"{value:.4f}"
+
+
 def predictions(found: list[Prediction]) -> str:
     """A line a picture that could be read."""
-    lines = []
-    for prediction in found:
-        if not prediction.error:
-            named = ", ".join(f"{name} {share:.1%}" for name, share in prediction.top)
-            lines.append(f"{prediction.path}: {named}")
-    return "\n".join(lines)
+    return "\n".join(f"{one.path}: {_named(one)}" for one in found if not one.error)
+
+
+def _named(prediction: Prediction) -> str:
+    """The likeliest classes; of several, those that are not taken to be there in brackets."""
+    words = [f"{name} {share:.1%}" for name, share in prediction.top]
+    if prediction.labels is None:
+        return ", ".join(words)
+    there = len(prediction.labels)
+    yes, no = ", ".join(words[:there]) or "none above 50%", ", ".join(words[there:])
+    return f"{yes} (below: {no})" if no else yes
 
 
 def _table(*columns: tuple[str, bool]) -> Table:

@@ -74,7 +74,8 @@ class TerminalObserver(Observer):
         self.say(
             f"epoch {row['epoch']}/{epochs}: training loss {row['train_loss']:.4f}, "
             f"accuracy {row['train_top1']:.2%}; validation loss {row['val_loss']:.4f}, "
-            f"accuracy {row['val_top1']:.2%}; {row['images_per_second']:,.0f} images/s"
+            f"accuracy {row['val_top1']:.2%}{_mean_ap(row)}; "
+            f"{row['images_per_second']:,.0f} images/s"
         )
         self.last = time.monotonic()
 
@@ -83,3 +84,8 @@ class TerminalObserver(Observer):
         if self.bar:
             self.bar.stop()
             self.bar = None
+
+
+def _mean_ap(row: dict) -> str:
+    """Of images with several classes, the mean average precision."""
+    return "" if row.get("val_map") is None else f", mAP {row['val_map']:.4f}"

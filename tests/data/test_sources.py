@@ -88,6 +88,35 @@ def test_csv(pictures, tmp_path):
     assert data.parts["test"].image(0).shape[2] == 1
 
 
+def test_csv_of_several_classes(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"x")
+    rows = "path,label,part\na.png,dog;cat\na.png,\na.png, cat ;cat;,\na.png,,val\na.png,dog,val\n"
+    data = open_dataset(str(file(tmp_path, "x.csv", rows)))
+    assert (data.task, data.classes) == ("multi-label", ("cat", "dog"))
+    assert data.parts["train"].labels.tolist() == [[1, 1], [0, 0], [1, 0]]
+    assert data.parts["val"].labels.tolist() == [[0, 0], [0, 1]]
+    assert data.parts["val"].labels.dtype == np.uint8
+
+
+def test_a_line_without_a_label_is_no_image_without_a_class(tmp_path):
+    path = file(tmp_path, "x.csv", "path,label\na.png,dog;cat\na.png\n")
+    with pytest.raises(UserError, match="line 3: the path or the label"):
+        open_dataset(str(path))
+
+
+def test_several_classes_where_no_label_has_a_semicolon(tmp_path, pictures):
+    (tmp_path / "a.png").write_bytes(b"x")
+    path = str(file(tmp_path, "x.csv", "path,label\na.png,dog\na.png,\na.png,cat\n"))
+    assert open_dataset(path, multi_label=True).parts["train"].labels.tolist() == [
+        [0, 1], [0, 0], [1, 0],
+    ]  # fmt: skip
+    plain, several = open_dataset(str(pictures)), open_dataset(str(pictures), multi_label=True)
+    assert (plain.task, several.task) == ("single-label", "multi-label")
+    hot = several.parts["train"].labels
+    assert np.array_equal(hot.argmax(1), plain.parts["train"].labels)
+    assert (hot.sum(1) == 1).all()
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -102,6 +131,10 @@ def test_csv(pictures, tmp_path):
         (lambda p: file(p, "x.csv", "path,label\na.png,\n"), "line 2: the path or the label"),
         (lambda p: file(p, "x.csv", "path,label,part\na,b,tset\n"), "line 2: part 'tset'"),
         (lambda p: file(p, "x.csv", b"path,label\n\xff,b"), "not a CSV in UTF-8"),
+        (lambda p: file(p, "x.csv", "path,label\na,b\nc\nd,e\n"), "line 3: the path or the label"),
+        (lambda p: file(p, "x.csv", "path,label\na,;\nb,\n"), "every label is empty"),
+        (lambda p: file(p, "x.csv", "path,label\na,b;c\n,d\n"), "line 3: the path or the label"),
+        (lambda p: file(p, "x.csv", "path,label,part\na,b;c,\nb,d,val\n"), "has no image of: d"),
         (lambda p: file(p, "x.pdf", "text"), "neither a folder nor a CSV"),
     ],
 )

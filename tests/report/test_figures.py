@@ -1,11 +1,13 @@
 """Figures are drawn from the run's own numbers."""
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
 from resnetkit.metrics import judge
-from resnetkit.report import confusion, curves
+from resnetkit.multilabel import judge_multi_label
+from resnetkit.report import confusion, curves, judged, precision_recall
 
 
 def rows(epochs: int) -> list[dict]:
@@ -26,11 +28,40 @@ def test_curves_show_every_epoch(tmp_path, monkeypatch):
     assert accuracy.lines[1].get_ydata()[-1] == rows(4)[-1]["val_top1"]
 
 
+def test_mean_average_precision_has_a_line_where_there_is_one(tmp_path, monkeypatch):
+    drawn: list[Figure] = []
+    monkeypatch.setattr(curves, "save_figure", lambda figure, _: drawn.append(figure))
+    several = [row | {"val_map": 0.3 + row["epoch"] / 10} for row in rows(3)]
+    curves.draw_curves(several, "run", tmp_path / "x.png")
+    assert drawn[0].axes[1].lines[2].get_ydata().tolist() == [row["val_map"] for row in several]
+
+
+def test_precision_by_recall(tmp_path, monkeypatch):
+    """The worst classes are named; one without images has no line."""
+    drawn: list[Figure] = []
+    monkeypatch.setattr(precision_recall, "save_figure", lambda figure, _: drawn.append(figure))
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 2, (40, 10))
+    labels[:, 4] = 0
+    logits = generator.normal(size=(40, 10)) + labels * np.arange(10)
+    result = judge_multi_label(logits, labels, tuple("abcdefghij"))
+    judged.draw_judged(result, "run", tmp_path / "x.png")
+    (axes,) = drawn[0].axes
+    assert len(axes.lines) == 9
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names[0].startswith("a: ") and len(names) == 7
+    worst = axes.lines[0]
+    area = (np.diff(worst.get_xdata()) * worst.get_ydata()[1:]).sum()
+    assert area == pytest.approx(result.classes[0].ap)
+
+
 def test_pictures_are_written_whole(tmp_path):
     curves.draw_curves(rows(1), "run", tmp_path / "one.png")
     curves.draw_curves([], "run", tmp_path / "none.png")
     result = judge(np.eye(3, dtype=np.float32), np.array([0, 1, 0]), ("a", "b", "c"))
     confusion.draw_confusion(result, "run", tmp_path / "confusion.png")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["confusion.png", "one.png"]
+    judged.draw_judged(result, "run", tmp_path / "judged.png")
+    names = ["confusion.png", "judged.png", "one.png"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == names
     for path in tmp_path.iterdir():
         assert min(Image.open(path).size) > 300

@@ -12,6 +12,7 @@ import numpy as np
 from resnetkit.data.decode import BadImage
 from resnetkit.data.loader import Loader
 from resnetkit.data.sources import ArraySource, Source, Subset
+from resnetkit.data.strata import strata
 from resnetkit.data.transform import Transform
 
 _SPLIT, _LIMIT = 2, 3  # which stream of random numbers of a seed
@@ -69,9 +70,10 @@ def _look(source: Source, index: int) -> tuple[int, ...] | BadImage:
 def split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Two sorted lists of indices: the rest, and a stratified `fraction` held out by seed.
 
-    Of every class at least one image is held out, and at least one is kept, where it has two.
+    Of every class at least one image is held out, and at least one is kept, where it has two;
+    images of several classes go by their `strata`.
     """
-    held = []
+    labels, held = strata(labels), []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         count = min(max(1, round(len(members) * fraction)), len(members) - 1)
@@ -83,8 +85,10 @@ def split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, n
 def limit(labels: np.ndarray, images: int, seed: int) -> np.ndarray:
     """Sorted indices of a stratified `images` of them: every class by its share, at least one.
 
-    `images` must be at least the number of classes; where there are fewer, all are taken.
+    `images` must be at least the number of classes (images of several go by their `strata`);
+    where there are fewer, all are taken.
     """
+    labels = strata(labels)
     images = min(images, len(labels))
     classes, counts = np.unique(labels, return_counts=True)
     shares = counts * (images / len(labels))

@@ -1,6 +1,5 @@
 """Where labelled images come from: index -> image and label. Files, CSV lists, arrays."""
 
-import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,22 +8,27 @@ from typing import Protocol
 
 import numpy as np
 
+from resnetkit.data.csv_list import Row, read_rows
 from resnetkit.data.decode import BadImage, decode
 from resnetkit.data.fashion_mnist import CLASSES, find_fashion_mnist, read_idx
+from resnetkit.data.strata import Task, multi_hot, task_of
 from resnetkit.errors import UserError, nearest
 
 IMAGE_ENDINGS = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp",
     ".ppm", ".pgm", ".pbm", ".pnm",
 })  # fmt: skip
-PARTS = ("train", "val", "test")
 FASHION_MNIST = "fashion-mnist"
 _FOLDER_NAMES = {"train": ["train", "training"], "val": ["val", "valid", "validation"],
                  "test": ["test"]}  # fmt: skip
 
 
 class Source(Protocol):
-    """Labelled images by index. Labels are positions in the data set's list of classes."""
+    """Labelled images by index.
+
+    Labels are positions in the data set's list of classes, int64 (images,); where an image may
+    have several classes they are uint8 (images, classes), 1 for each that it has.
+    """
 
     labels: np.ndarray
 
@@ -71,7 +75,7 @@ class FileSource:
 
     def __init__(self, paths: Sequence[str | Path], labels: np.ndarray | None = None):
         self.paths = [str(path) for path in paths]
-        self.labels = np.full(len(paths), -1) if labels is None else labels.astype(np.int64)
+        self.labels = np.full(len(paths), -1) if labels is None else labels
 
     def __len__(self) -> int:
         """The number of files."""
@@ -127,17 +131,32 @@ class Dataset:
     classes: tuple[str, ...]
     parts: dict[str, Source]
 
+    @property
+    def task(self) -> Task:
+        """Whether an image has one class or any number of them."""
+        return task_of(next(iter(self.parts.values())).labels)
 
-def open_dataset(data: str, data_dir: str | None = None) -> Dataset:
+
+def open_dataset(data: str, data_dir: str | None = None, *, multi_label: bool = False) -> Dataset:
     """Open `fashion-mnist`, a folder with a subfolder a class, or a CSV `path,label[,part]`.
 
     Args:
         data: the word or the path.
         data_dir: where the files of `fashion-mnist` are; by default it is looked for.
+        multi_label: every image may have several classes, or none. A CSV is opened so by itself
+            when any of its labels holds a `;`.
 
     Raises:
         UserError: there is no such thing, or it holds no classes or no images.
     """
+    dataset = _open(data, data_dir, multi_label)
+    if multi_label and dataset.task == "single-label":
+        for source in dataset.parts.values():
+            source.labels = multi_hot(source.labels, len(dataset.classes))
+    return dataset
+
+
+def _open(data: str, data_dir: str | None, multi_label: bool) -> Dataset:
     path = Path(data)
     if data == FASHION_MNIST:
         return _fashion_mnist(find_fashion_mnist(data_dir))
@@ -150,7 +169,7 @@ def open_dataset(data: str, data_dir: str | None = None) -> Dataset:
         return _folder(path)
     if path.suffix.lower() not in (".csv", ".txt"):
         raise UserError(f"{data} is neither a folder nor a CSV of path,label")
-    return _csv(path)
+    return _csv(path, multi_label)
 
 
 def locate(data: str) -> str:
@@ -239,39 +258,45 @@ def images_under(folder: Path) -> list[str]:
     return found
 
 
-def _csv(file: Path) -> Dataset:
+def _csv(file: Path, multi_label: bool) -> Dataset:
     """A table of `path,label` with an optional `part`; paths are relative to the file."""
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as text:
-            reader = csv.DictReader(text)
-            columns = reader.fieldnames or []
-            for wanted in ("path", "label"):
-                if wanted not in columns:
-                    raise UserError(f"{file}: no column {wanted!r}; it has {', '.join(columns)}")
-            rows = [(reader.line_num, row) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{file}: not a CSV in UTF-8: {error}") from None
-    except OSError as error:
-        raise UserError(f"{file}: {error.strerror}") from None
-    table: dict[str, list[tuple[str, str]]] = {}
-    for line, row in rows:
-        part = (row.get("part") or "train").strip()
-        if part not in PARTS:
-            raise UserError(f"{file}, line {line}: part {part!r} is not one of {', '.join(PARTS)}")
-        if not row["path"] or not row["label"]:
-            raise UserError(f"{file}, line {line}: the path or the label is empty")
-        table.setdefault(part, []).append((row["path"], row["label"].strip()))
-    if not table:
-        raise UserError(f"{file}: no rows under its header")
-    names = _agreed_classes(file, {part: {label for _, label in r} for part, r in table.items()})
-    number = {name: i for i, name in enumerate(names)}
+    table, multi_label = read_rows(file, multi_label)
+    found = {part: set().union(*(row.classes for row in rows)) for part, rows in table.items()}
+    names = (_classes_of_train if multi_label else _agreed_classes)(file, found)
+    paths = {part: [file.parent / row.path for row in rows] for part, rows in table.items()}
+    if not any(path.exists() for part in paths.values() for path in part):
+        raise UserError(f"{file}: none of its files exists; paths are relative to {file.parent}")
     parts: dict[str, Source] = {
-        part: FileSource(
-            [file.parent / path for path, _ in rows],
-            np.array([number[label] for _, label in rows], np.int64),
-        )
+        part: FileSource(paths[part], _csv_labels(rows, names, multi_label))
         for part, rows in table.items()
     }
-    if not any((file.parent / path).exists() for rows in table.values() for path, _ in rows):
-        raise UserError(f"{file}: none of its files exists; paths are relative to {file.parent}")
     return Dataset(file.stem, locate(str(file)), names, parts)
+
+
+def _csv_labels(rows: list[Row], names: tuple[str, ...], multi_label: bool) -> np.ndarray:
+    """Labels as a Source has them."""
+    number = {name: i for i, name in enumerate(names)}
+    if not multi_label:
+        return np.array([number[row.classes[0]] for row in rows], np.int64)
+    labels = np.zeros((len(rows), len(names)), np.uint8)
+    for i, row in enumerate(rows):
+        labels[i, [number[name] for name in row.classes]] = 1
+    return labels
+
+
+def _classes_of_train(where: Path, parts: dict[str, set[str]]) -> tuple[str, ...]:
+    """Class names of images that have several: those of the train part, or of all without one.
+
+    Another part may lack some, since images of a rare class may all be in train; it cannot have
+    others.
+    """
+    known = parts.get("train", set().union(*parts.values()))
+    for part, names in parts.items():
+        if names - known:
+            raise UserError(
+                f"{where}: classes of {part} that train has no image of: "
+                f"{', '.join(sorted(names - known)[:5])}"
+            )
+    if not known:
+        raise UserError(f"{where}: no image of its train part has a class: every label is empty")
+    return tuple(sorted(known))

@@ -19,6 +19,9 @@ def draw_curves(rows: list[dict], title: str, path: Path) -> None:
         for part, name, colour in (("train", "training", BLUE), ("val", "validation", ORANGE)):
             values = [row[f"{part}_{what}"] for row in rows]
             axes.plot(epochs, values, color=colour, marker="o", markersize=3.5, label=name)
+        if what == "top1" and "val_map" in rows[0]:
+            values = [row["val_map"] for row in rows]
+            axes.plot(epochs, values, "--", color=ORANGE, label="validation mAP")
         axes.set_xlabel("Epoch")
         axes.set_ylabel(label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,5 +1,6 @@
 """Which images a run trains on and which it is judged by: never the test part."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,23 @@ import torch
 
 from resnetkit.data import prepare
 from resnetkit.data.decode import BadImage
-from resnetkit.data.sources import Dataset, Source, Subset
+from resnetkit.data.folds import hold_out
+from resnetkit.data.sources import Dataset, Source, Subset, open_dataset
+from resnetkit.data.strata import class_counts, strata
 from resnetkit.errors import UserError
 from resnetkit.machine import computes_bf16
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Facts, Recipe
 from resnetkit.training.run_folder import DataRecord
+
+
+def open_images(recipe: Recipe, data_dir: str | None) -> Dataset:
+    """The data set of a recipe; with folds the val part that it may bring is left alone."""
+    dataset = open_dataset(recipe.data.data, data_dir, multi_label=recipe.data.multi_label)
+    if recipe.data.folds:
+        rest = {part: source for part, source in dataset.parts.items() if part != "val"}
+        dataset = replace(dataset, parts=rest)
+    return dataset
 
 
 def used_parts(dataset: Dataset) -> list[str]:
@@ -25,7 +37,7 @@ def check_classes(dataset: Dataset) -> None:
     if "train" not in dataset.parts:
         there = ", ".join(dataset.parts)
         raise UserError(f"{dataset.location} has no train part to train on; it has {there}")
-    if len(dataset.classes) < 2:
+    if len(dataset.classes) < 2 and dataset.task == "single-label":
         raise UserError(
             f"{dataset.location} has one class only, {dataset.classes[0]!r}; there is nothing to "
             f"tell apart"
@@ -56,7 +68,8 @@ def look_through(
         skipped += [(part, bad.path, bad.reason) for bad in found.bad]
         sizes |= found.sizes
         grey &= found.grey
-    return tuple(skipped), Facts(frozenset(sizes), grey, computes_bf16(device))
+    several = dataset.task == "multi-label"
+    return tuple(skipped), Facts(frozenset(sizes), grey, computes_bf16(device), several)
 
 
 def _tell_bad(bad: list[BadImage], part: str, observer: Observer) -> None:
@@ -71,30 +84,52 @@ def choose_images(dataset: Dataset, recipe: Recipe, skipped: Skipped) -> dict[st
 
     Validation images are held out by seed where the data bring none; then what cannot be read
     is left out, so that the held-out part is the same whoever finds it again; then the limit.
+    With folds the limit comes first, so that a quick try has small folds too.
     """
-    whole = dataset.parts["train"]
+    data, whole = recipe.data, dataset.parts["train"]
+    _check_limit(dataset, recipe)
     rest, val = np.arange(len(whole)), dataset.parts.get("val")
     if val is None:
-        rest, held = prepare.split(whole.labels, recipe.data.val_fraction, recipe.seed)
+        rest, held = hold_out(
+            whole.labels, recipe.seed, val_fraction=data.val_fraction,
+            folds=data.folds, fold=data.fold, limit=data.limit,
+        )  # fmt: skip
         val = Subset(whole, held)
     bad = {path for _, path, _ in skipped}
     if bad:
         rest = np.array([i for i in rest if whole.name(i) not in bad], np.int64)
         readable = [i for i in range(len(val)) if val.name(i) not in bad]
         val = Subset(val, np.array(readable, np.int64))
-    counts = np.bincount(whole.labels[rest], minlength=len(dataset.classes))
+    counts = class_counts(whole.labels[rest], len(dataset.classes))
     if not counts.all():
         empty = [name for name, n in zip(dataset.classes, counts, strict=True) if not n]
         first = f"; {skipped[0][1]}: {skipped[0][2]}" if skipped else ""
-        raise UserError(f"{dataset.location}: no training image of {', '.join(empty[:5])}{first}")
+        place = f" in fold {data.fold} of {data.folds}" if data.folds else ""
+        raise UserError(
+            f"{dataset.location}: no training image of {', '.join(empty[:5])}{place}{first}"
+        )
     if not len(val):
         raise UserError(
-            f"{dataset.location} leaves no validation images: give more images, a val part, or a "
-            f"larger --val-fraction"
+            f"{dataset.location} leaves no validation images: give more images, "
+            + ("or fewer --folds" if data.folds else "a val part, or a larger --val-fraction")
         )
-    if recipe.data.limit is not None:
-        rest = rest[prepare.limit(whole.labels[rest], recipe.data.limit, recipe.seed)]
+    if data.limit is not None and not data.folds:
+        rest = rest[prepare.limit(whole.labels[rest], data.limit, recipe.seed)]
     return {"train": Subset(whole, rest), "val": val}
+
+
+def _check_limit(dataset: Dataset, recipe: Recipe) -> None:
+    """Raise UserError where a limit, or a number of folds, asks for more than there can be."""
+    data, labels = recipe.data, dataset.parts["train"].labels
+    kinds = len(np.unique(strata(labels)))
+    if data.limit is not None and data.limit < kinds:
+        raise UserError(
+            f"--limit {data.limit} is less than one image for each of {kinds} classes or sets of "
+            f"them in {dataset.location}"
+        )
+    images = min(len(labels), data.limit or len(labels))
+    if data.folds is not None and data.folds > images:
+        raise UserError(f"--folds {data.folds} is more than the {images} images to make them of")
 
 
 def check_same_data(dataset: Dataset, record: DataRecord, run: Path) -> None:

@@ -27,12 +27,21 @@ class DataRecipe:
     channels: int | None = option(
         None, "1 grey, 3 RGB; by default as the images are", least=1, most=3
     )
+    multi_label: bool = option(
+        False, "an image may have several classes; always so where a CSV's labels are as cat;dog"
+    )
     limit: int | None = option(None, "train on a stratified N images, for a quick try", least=1)
     val_fraction: float = option(
         0.1,
         "part of the training images to hold out where the data bring no val",
         least=1e-6,
         most=0.9,
+    )
+    folds: int | None = option(
+        None, "cross-validate: N runs, each judged by a part that the others train on", least=2
+    )
+    fold: int | None = option(
+        None, "with folds: train only the run that holds out fold N, from 1", least=1
     )
     mean: tuple[float, ...] | None = option(None, "a channel's mean; by default measured")
     std: tuple[float, ...] | None = option(None, "a channel's deviation; by default measured")
@@ -131,6 +140,12 @@ class Recipe:
             raise UserError("unfreeze_at is for a run that begins with --freeze")
         if self.data.channels == 2:
             raise UserError("channels must be 1 or 3, not 2")
+        if self.data.fold and not self.data.folds:
+            raise UserError("fold says which of the folds to hold out; say how many with --folds")
+        if self.data.folds and (self.data.fold or 1) > self.data.folds:
+            raise UserError(f"fold {self.data.fold} is more than the {self.data.folds} folds")
+        if self.data.folds and self.data.val_fraction != DataRecipe().val_fraction:
+            raise UserError("with --folds a fold is held out at a time; leave --val-fraction out")
 
     def to_yaml(self) -> str:
         """The recipe as YAML, a comment saying what each line means."""
@@ -247,6 +262,7 @@ class Facts:
     sizes: frozenset[tuple[int, int]]
     grey: bool
     bf16: bool
+    multi_label: bool = False
 
 
 SMALL = 64
@@ -269,6 +285,6 @@ def resolve(recipe: Recipe, facts: Facts) -> Recipe:
         recipe,
         model=recipe.model or ("resnet20" if size <= SMALL else "resnet18"),
         precision=precision,
-        data=replace(data, image_size=size, channels=channels),
+        data=replace(data, image_size=size, channels=channels, multi_label=facts.multi_label),
         augmentation=replace(augmentation, crop=crop),
     )

@@ -10,7 +10,7 @@ import torch
 from resnetkit import inference
 from resnetkit.classifier import Classifier, Training
 from resnetkit.data.loader import Loader
-from resnetkit.data.sources import Dataset, Source, open_dataset
+from resnetkit.data.sources import Dataset, Source
 from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
 from resnetkit.files import remove_unfinished
@@ -18,7 +18,7 @@ from resnetkit.machine import ready_machine, repeatable
 from resnetkit.nets.resnet import ResNet, with_layout
 from resnetkit.ranks import RANK_TIMEOUT, Ranks
 from resnetkit.training import checkpoint
-from resnetkit.training.images import check_same_data, choose_images
+from resnetkit.training.images import check_same_data, choose_images, open_images
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe, differences, override
 from resnetkit.training.replica import check_compiler
@@ -95,17 +95,18 @@ def start_run(recipe: Recipe, session: Session, observer: Observer, ranks: Ranks
 
     A job that torchrun has restarted goes on with the run that it began.
     """
-    begun = ranks.recall("run")
+    key = f"fold-{recipe.data.fold}" if recipe.data.fold else "run"  # of several a job may train
+    begun = ranks.recall(key)
     if begun is not None and Path(begun).exists():
         return resume_run({}, replace(session, out=begun), observer, ranks)
     device, workers = _ready(session, ranks)
     check_compiler(recipe, device)
-    dataset = ranks.together(lambda: open_dataset(recipe.data.data, session.data_dir))
+    dataset = ranks.together(lambda: open_images(recipe, session.data_dir))
 
     def begin() -> str:
         out, strict = session.out, session.strict
         path, decided, record = plan_run(recipe, dataset, out, strict, device, workers, observer)
-        ranks.remember("run", str(path))
+        ranks.remember(key, str(path))
         RunFolder.create(path, decided, record)
         return str(path)
 
@@ -141,7 +142,7 @@ def resume_run(
         if run.finished and recipe == before:
             return _finished(run, recipe)
         _ready(session, ranks)
-        dataset = ranks.together(lambda: open_dataset(recipe.data.data, session.data_dir))
+        dataset = ranks.together(lambda: open_images(recipe, session.data_dir))
         return _carry_on(run, recipe, session, observer, ranks, dataset)
 
 
@@ -248,9 +249,8 @@ class _ReadyRun:
                 self.observer.close()
         if interrupted is None and self.ranks.first:
             training = self._training(trainer)
-            Classifier(trainer.trained, transform, self.record.classes, training).save(
-                run.classifier
-            )
+            classes, task = self.record.classes, self.dataset.task
+            Classifier(trainer.trained, transform, classes, training, task).save(run.classifier)
         return RunResult(
             run=str(run.path),
             steps=trainer.step,
@@ -297,6 +297,9 @@ class _ReadyRun:
             epochs=recipe.epochs,
             val_images=len(self.sources["val"]),
             val_top1=trainer.history[-1]["val_top1"],
+            val_map=trainer.history[-1].get("val_map"),
+            folds=recipe.data.folds,
+            fold=recipe.data.fold,
         )
 
 

@@ -5,16 +5,17 @@ import time
 from collections.abc import Callable
 
 import torch
-from torch.nn import functional
 
 from resnetkit.data.loader import Batch, Loader
 from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
 from resnetkit.metrics import Result
+from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.resnet import ResNet
 from resnetkit.ranks import Ranks
 from resnetkit.training import checkpoint, snapshot
 from resnetkit.training.freeze import layer_rates
+from resnetkit.training.loss import loss_and_right, more_metrics
 from resnetkit.training.nonfinite import ForwardWatch, NonFinite, first_bad_gradient
 from resnetkit.training.observer import Observer, Pulse
 from resnetkit.training.optim import Ema, make_optimiser
@@ -67,7 +68,7 @@ class Trainer:
         recipe: Recipe,
         loader: Loader,
         transform: Transform,
-        validate: Callable[[ResNet], Result],
+        validate: Callable[[ResNet], Result | MultiLabelResult],
         run: RunFolder,
         observer: Observer,
         ranks: Ranks,
@@ -169,20 +170,18 @@ class Trainer:
 
         DDP takes the mean over ranks, hence the factor. Returns whether the loss is finite.
         """
-        loss, logits, labels = self.loss(images, labels, self.replica.model)
+        loss, right, labels = self.loss(images, labels, self.replica.model)
         (loss * (self.ranks.count / whole)).backward()
-        right = (logits.detach().argmax(1) == labels).sum()
         self.sums += torch.stack([loss.detach(), right, right.new_full((), len(labels))])
         return loss.isfinite()
 
     def loss(self, images: torch.Tensor, labels: torch.Tensor, model: Callable):
-        """The sum of a piece's losses, its logits, and its labels on the device."""
+        """The sum of a piece's losses, how many are right, and its labels on the device."""
         x = self.transform.normalise(images.to(self.device, non_blocking=True))
         labels = labels.to(self.device, non_blocking=True)
         logits = self.replica.forward(x, model)
         smoothing = self.recipe.optimiser.label_smoothing
-        loss = functional.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
-        return loss, logits, labels
+        return *loss_and_right(logits, labels, smoothing), labels
 
     def optimiser_step(self, finite: torch.Tensor) -> None:
         """Clip when asked to; step only if all ranks' losses and gradients are finite.
@@ -269,6 +268,7 @@ class Trainer:
             "val_top1": judged.top1,
             "images_per_second": images / self.epoch_seconds,
             "seconds": self.seconds,
+            **more_metrics(judged),
         }
         back = [r for r in self.rollbacks if r["step"] // self.loader.steps == epoch]
         self.history.append(row | ({"rollbacks": back} if back else {}))
