@@ -9,6 +9,7 @@ from PIL import Image
 
 import resnetkit as rk
 from resnetkit.cli import main
+from resnetkit.data.fashion_mnist import find_fashion_mnist
 from resnetkit.data.sources import Dataset, open_dataset
 
 torch.set_num_threads(1)  # tests run in as many processes as there are cores
@@ -18,6 +19,15 @@ TINY = (
     "--threads 1 --workers 1"
 ).split()
 """Flags of a run that takes two seconds."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory):
+    """Tests, and the commands that they start, leave the user's cache alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESNETKIT_DATA", str(find_fashion_mnist()))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

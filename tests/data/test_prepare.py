@@ -1,5 +1,6 @@
 """What happens before training: scanning, holding out, limiting, measuring."""
 
+import os
 import shutil
 
 import numpy as np
@@ -72,8 +73,24 @@ def test_the_fingerprint_sees_every_change(pictures, tmp_path):
     prints.append(now())
     victim.unlink()
     prints.append(now())
-    assert len(set(prints)) == 3
+    other = tmp_path / "Bag" / "2.png"
+    size, content = other.stat(), other.read_bytes()
+    other.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))  # another content of the same size
+    prints.append(now())
+    assert len(set(prints)) == 4
     assert now() == prints[-1]
+    other.write_bytes(content)
+    os.utime(other, ns=(size.st_atime_ns, size.st_mtime_ns + 5))
+    assert now() == prints[2]
+
+
+def test_a_copy_elsewhere_has_the_same_fingerprint(pictures, tmp_path):
+    shutil.copytree(pictures, tmp_path / "copy", copy_function=shutil.copyfile)
+    one, two = (FileSource(images_under(place)) for place in (pictures, tmp_path / "copy"))
+    assert prepare.fingerprint(one) == prepare.fingerprint(two)
+    (tmp_path / "copy" / "Bag").rename(tmp_path / "copy" / "Bags")
+    two = FileSource(images_under(tmp_path / "copy"))
+    assert prepare.fingerprint(one) != prepare.fingerprint(two)
 
 
 def test_the_fingerprint_of_a_subset(fashion):

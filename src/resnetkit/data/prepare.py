@@ -1,17 +1,15 @@
 """Before training starts: which images can be read, what they are like, which are held out."""
 
 import hashlib
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from resnetkit.data.decode import BadImage
 from resnetkit.data.loader import Loader
-from resnetkit.data.sources import ArraySource, Source, Subset
+from resnetkit.data.looks import digest, look_at
+from resnetkit.data.sources import ArraySource, FileSource, Source, Subset
 from resnetkit.data.strata import strata
 from resnetkit.data.transform import Transform
 
@@ -34,37 +32,22 @@ class Scan:
 
 
 def scan(source: Source, workers: int, advance: Callable[[int], None] = lambda _: None) -> Scan:
-    """Decode every image once, in threads; `advance` is called with the number of those done."""
-    if isinstance(source, ArraySource):
-        shape = source.images.shape
+    """Look at every image once; `advance` is called with the number of those done."""
+    base, chosen = source, np.arange(len(source))
+    while isinstance(base, Subset):
+        base, chosen = base.source, base.chosen[chosen]
+    if isinstance(base, ArraySource):
+        shape = base.images.shape
         return Scan([], frozenset({shape[1:3]}), shape[3] == 1)
-    chunks = [range(i, min(i + CHUNK, len(source))) for i in range(0, len(source), CHUNK)]
-    found = []
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        try:
-            for looks in pool.map(lambda chunk: [_look(source, i) for i in chunk], chunks):
-                found += looks
-                advance(len(looks))
-        except BaseException:  # Ctrl-C shall not wait for the images that nobody has begun
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    shapes = {look for look in found if isinstance(look, tuple)}
+    assert isinstance(base, FileSource)
+    paths = [base.paths[row] for row in chosen]
+    looks = look_at(paths, workers, advance)
+    bad = [BadImage(paths[row], looks.reasons[row]) for row in sorted(looks.reasons)]
+    shapes = np.unique(looks.shapes[looks.shapes[:, 2] > 0], axis=0).tolist()
     return Scan(
-        [look for look in found if isinstance(look, BadImage)],
-        frozenset((shape[0], shape[1]) for shape in shapes),
-        all(shape[2] == 1 for shape in shapes),
-    )
-
-
-CHUNK = 64
-"""Images that a thread looks at before it says so."""
-
-
-def _look(source: Source, index: int) -> tuple[int, ...] | BadImage:
-    try:
-        return source.image(index).shape
-    except BadImage as bad:
-        return bad
+        bad, frozenset((height, width) for height, width, _ in shapes),
+        all(channels == 1 for *_, channels in shapes),
+    )  # fmt: skip
 
 
 def split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -137,22 +120,15 @@ def mean_and_deviation(
     return tuple(mean.round(4).tolist()), tuple(deviation.round(4).tolist())
 
 
-def fingerprint(source: Source) -> str:
-    """A digest of what the images are: names and labels, and each file's size and time."""
-    digest = hashlib.sha256(source.labels.tobytes())
+def fingerprint(source: Source, workers: int = 2) -> str:
+    """A digest of what the images are: labels, names, contents. A copy elsewhere has the same."""
+    total = hashlib.sha256(source.labels.tobytes())
     base = source
     while isinstance(base, Subset):
-        digest.update(base.chosen.tobytes())
+        total.update(base.chosen.tobytes())
         base = base.source
     if isinstance(base, ArraySource):
-        digest.update(base.images.tobytes())
-        return digest.hexdigest()
-    for index in range(len(source)):
-        name = source.name(index)
-        digest.update(os.fsencode(os.path.abspath(name)))  # noqa: PTH100 (links stay links)
-        try:
-            status = Path(name).stat()
-            digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
-        except (OSError, ValueError):
-            digest.update(b"missing")
-    return digest.hexdigest()
+        total.update(base.images.tobytes())
+    if isinstance(base, FileSource):
+        total.update(digest(base.paths, look_at(base.paths, workers)))
+    return total.hexdigest()

@@ -14,10 +14,10 @@ from resnetkit.data.fashion_mnist import CLASSES, find_fashion_mnist, read_idx
 from resnetkit.data.strata import Task, multi_hot, task_of
 from resnetkit.errors import UserError, nearest
 
-IMAGE_ENDINGS = frozenset({
+IMAGE_ENDINGS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp",
     ".ppm", ".pgm", ".pbm", ".pnm",
-})  # fmt: skip
+)  # fmt: skip
 FASHION_MNIST = "fashion-mnist"
 _FOLDER_NAMES = {"train": ["train", "training"], "val": ["val", "valid", "validation"],
                  "test": ["test"]}  # fmt: skip
@@ -251,9 +251,9 @@ def images_under(folder: Path) -> list[str]:
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [
-            str(Path(here, name))
+            f"{here}{os.sep}{name}"
             for name in sorted(files)
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_ENDINGS
+            if not name.startswith(".") and name.lower().endswith(IMAGE_ENDINGS)
         ]
     return found
 

@@ -27,7 +27,7 @@ class DataRecord:
 
     Attributes:
         classes: names, in the order of the logits.
-        fingerprints: a part's digest of names, labels, sizes and times, before any is left out.
+        fingerprints: a part's digest of names, labels and contents, before any is left out.
         images: how many a part has after leaving out, holding out and limiting.
         skipped: [part, path, reason] of every image that is left out.
     """

@@ -47,15 +47,17 @@ def plan_run(
     check_can_create(Path(out or "runs"), may_exist=out is None)
     check_classes(dataset)
     _check_early(recipe, dataset)
-    fingerprints = {part: prepare.fingerprint(dataset.parts[part]) for part in used_parts(dataset)}
     skipped, facts = look_through(dataset, workers, strict, device, observer)
     recipe = resolve(recipe, facts)
     frozen_parts(recipe.freeze, spec_of(recipe.model or ""))
     sources = choose_images(dataset, recipe, skipped)
     recipe = _measured(recipe, sources["train"], workers)
+    transform_of(recipe)
     record = DataRecord(
         classes=dataset.classes,
-        fingerprints=fingerprints,
+        fingerprints={
+            part: prepare.fingerprint(dataset.parts[part]) for part in used_parts(dataset)
+        },
         images={part: len(source) for part, source in sources.items()},
         skipped=skipped,
     )

@@ -1,0 +1,174 @@
+"""What a first look at image files has found, remembered: a second start need not decode them.
+
+It is kept in the user's cache folder, a file a data set, by path, size and time of every image.
+What is damaged or cannot be written there is passed over: then images are looked at once more.
+"""
+
+import hashlib
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from resnetkit.data.decode import BadImage, decode
+from resnetkit.data.fashion_mnist import cache_folder
+from resnetkit.errors import UserError
+from resnetkit.files import whole_file
+
+CHUNK = 64
+"""Images that a thread looks at before it says so."""
+
+_FORMAT = "1"
+_NOT_THERE = -1
+
+
+@dataclass(frozen=True)
+class Looks:
+    """A row a file, in the order of the paths.
+
+    Attributes:
+        sizes, times: bytes, and nanoseconds of the last change; -1 where there is no such file.
+        sums: CRC-32 of the bytes.
+        shapes: (files, 3): height, width, channels; 0 where it cannot be read.
+        reasons: row -> why it cannot be read.
+    """
+
+    sizes: np.ndarray
+    times: np.ndarray
+    sums: np.ndarray
+    shapes: np.ndarray
+    reasons: dict[int, str]
+
+
+def look_at(
+    paths: Sequence[str], workers: int, advance: Callable[[int], None] = lambda _: None
+) -> Looks:
+    """Decode every image file once, in threads, or remember what it was.
+
+    Args:
+        paths: the files.
+        workers: threads.
+        advance: called with the number of files done.
+    """
+    looks = _unknown(paths)
+    place = _place(paths)
+    new = np.flatnonzero(~_remember(place, paths, looks))
+    advance(len(paths) - len(new))
+    chunks = [new[i : i + CHUNK] for i in range(0, len(new), CHUNK)]
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        try:
+            for found in pool.map(lambda rows: [(row, _look(paths[row])) for row in rows], chunks):
+                for row, (total, shape, reason) in found:
+                    looks.sums[row], looks.shapes[row] = total, shape
+                    if reason:
+                        looks.reasons[int(row)] = reason
+                advance(len(found))
+        except BaseException:  # Ctrl-C shall not wait for the images that nobody has begun
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    if len(new):
+        _keep(place, paths, looks)
+    return looks
+
+
+def _unknown(paths: Sequence[str]) -> Looks:
+    """Sizes and times of the files, and nothing known of what is in them."""
+    states = np.full((2, len(paths)), _NOT_THERE, np.int64)
+    for row, path in enumerate(paths):
+        try:
+            state = os.stat(path)  # noqa: PTH116 (a Path a file takes longer than the call)
+            states[:, row] = state.st_size, state.st_mtime_ns
+        except (OSError, ValueError):
+            continue
+    sums, shapes = np.zeros(len(paths), np.int64), np.zeros((len(paths), 3), np.int64)
+    return Looks(states[0], states[1], sums, shapes, {})
+
+
+def _look(path: str) -> tuple[int, tuple[int, ...], str]:
+    """CRC-32 and shape of an image file, or why it cannot be read."""
+    try:
+        data = Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        return 0, (0, 0, 0), getattr(error, "strerror", None) or str(error)
+    try:
+        return zlib.crc32(data), decode(data, path).shape, ""
+    except BadImage as bad:
+        return zlib.crc32(data), (0, 0, 0), bad.reason
+
+
+def _folders(paths: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """The folder that all files have in common, and every file's folder by its name from there."""
+    whole = {folder: os.path.abspath(folder) for folder in map(os.path.dirname, paths)}  # noqa: PTH100
+    home = os.path.commonpath(whole.values()) if whole else ""
+    return home, {folder: full[len(home) :] for folder, full in whole.items()}
+
+
+def _place(paths: Sequence[str]) -> Path:
+    """Where the looks at a data set are kept: by its folder, and by the versions that decode."""
+    home, _ = _folders(paths)
+    decoders = [f"{name} {version(name)}" for name in ("pillow", "simplejpeg")]
+    key = "\0".join([_FORMAT, *decoders, home])
+    name = hashlib.sha256(os.fsencode(key)).hexdigest()[:24]
+    return cache_folder() / "looks" / f"{name}.npz"
+
+
+def _remember(place: Path, paths: Sequence[str], looks: Looks) -> np.ndarray:
+    """Fill in what is known of unchanged files; returns for which ones it is."""
+    known = np.zeros(len(paths), bool)
+    try:
+        with np.load(place, allow_pickle=False) as kept:
+            names = kept["names"].tobytes().split(b"\0")
+            numbers = kept["numbers"]
+            reasons = json.loads(kept["reasons"].tobytes())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return known
+    if numbers.shape != (len(names), 6):
+        return known
+    rows = {name: row for row, name in enumerate(names)}
+    where = np.array([rows.get(os.fsencode(path), _NOT_THERE) for path in paths], np.int64)
+    found = np.flatnonzero(where >= 0)
+    old = numbers[where[found]]
+    same = (old[:, 0] == looks.sizes[found]) & (old[:, 1] == looks.times[found])
+    found, old, where = found[same], old[same], where[found][same]
+    looks.sums[found], looks.shapes[found] = old[:, 2], old[:, 3:]
+    known[found] = looks.sizes[found] >= 0
+    told = {int(row): reason for row, reason in reasons.items()}
+    for row, before in zip(found.tolist(), where.tolist(), strict=True):
+        if before in told:
+            looks.reasons[row] = told[before]
+    return known
+
+
+def _keep(place: Path, paths: Sequence[str], looks: Looks) -> None:
+    """Write down what was found; where that cannot be, it is found again next time."""
+    numbers = np.column_stack([looks.sizes, looks.times, looks.sums, looks.shapes])
+    names = b"\0".join(os.fsencode(path) for path in paths)
+    reasons = json.dumps(looks.reasons).encode()
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(place) as beside, beside.open("wb") as out:
+            np.savez(
+                out,
+                names=np.frombuffer(names, np.uint8),
+                numbers=numbers,
+                reasons=np.frombuffer(reasons, np.uint8),
+            )
+    except (OSError, UserError):
+        return
+
+
+def digest(paths: Sequence[str], looks: Looks) -> bytes:
+    """What the files are, whatever their times: names from their common folder on, and contents."""
+    total = hashlib.sha256()
+    _, folders = _folders(paths)
+    for path, size, crc in zip(paths, looks.sizes.tolist(), looks.sums.tolist(), strict=True):
+        folder, name = os.path.split(path)
+        total.update(os.fsencode(f"{folders[folder]}/{name}\0{size} {crc}\0"))
+    return total.digest()
