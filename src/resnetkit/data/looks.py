@@ -105,7 +105,7 @@ def _look(path: str) -> tuple[int, tuple[int, ...], str]:
 
 def _folders(paths: Sequence[str]) -> tuple[str, dict[str, str]]:
     """The folder that all files have in common, and every file's folder by its name from there."""
-    whole = {folder: os.path.abspath(folder) for folder in map(os.path.dirname, paths)}  # noqa: PTH100
+    whole = {folder: os.path.abspath(folder) for folder in set(map(os.path.dirname, paths))}  # noqa: PTH100
     home = os.path.commonpath(whole.values()) if whole else ""
     return home, {folder: full[len(home) :] for folder, full in whole.items()}
 

@@ -11,8 +11,11 @@ def initialise(net: nn.Module) -> None:
     """He normal (He et al. 2015, arXiv 1502.01852, section 2.2) from torch's default generator.
 
     Convolutions by their outgoing connections, the linear head by its incoming ones; norms
-    scale by 1 and shift by 0.
+    scale by 1 and shift by 0. On the meta device, where there are no numbers, nothing is drawn:
+    torch would import its compiler for it, which takes longer than loading a network.
     """
+    if next(net.parameters()).is_meta:
+        return
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

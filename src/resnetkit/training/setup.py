@@ -105,8 +105,10 @@ def _check_batch(recipe: Recipe, images: int, net: ResNet) -> None:
     pieces, side = recipe.optimiser.accumulate, recipe.data.image_size or 1
     sizes = [b - a for a, b in pairwise(batch_bounds(images, recipe.batch_size))]
     smallest = min(size // min(size, pieces) for size in sizes)
+    if smallest >= 2:
+        return
     last_stage = summarise(net.spec, side, side).rows[len(net.spec.depths)]
-    if smallest < 2 and last_stage.shape[1:] == (1, 1):
+    if last_stage.shape[1:] == (1, 1):
         raise UserError(
             f"{recipe.model} at {side} pixels ends in a single pixel, of which batch norm needs "
             f"more than one image at a time: raise --batch-size, lower --accumulate, or train on "
