@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from resnetkit.api import evaluate, find_pictures, load, predict, train
+    from resnetkit.checking import check
     from resnetkit.classifier import Classifier
     from resnetkit.errors import UserError
     from resnetkit.nets.create import create
@@ -29,6 +30,7 @@ _HOMES = {
     "ResNetSpec": "nets.spec",
     "Session": "training.session",
     "UserError": "errors",
+    "check": "checking",
     "create": "nets.create",
     "evaluate": "api",
     "find_pictures": "api",
@@ -41,7 +43,7 @@ _HOMES = {
 }
 
 __all__ = [
-    "Classifier", "Recipe", "ResNetSpec", "Session", "UserError", "create", "evaluate",
+    "Classifier", "Recipe", "ResNetSpec", "Session", "UserError", "check", "create", "evaluate",
     "find_pictures", "load", "load_weights", "models", "predict", "summarise", "train",
 ]  # fmt: skip
 

@@ -24,13 +24,19 @@ SIGNAL_EXIT = 128
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 2 for what the person can mend, in one line."""
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    runs = {"train": train, "evaluate": evaluate, "predict": predict, "models": models}
+    runs = {
+        "train": train,
+        "evaluate": evaluate,
+        "predict": predict,
+        "check": check,
+        "models": models,
+    }
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name is printed in its own bytes
         utf8 = sys.stdout.encoding.lower() == "utf-8"
         sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
     try:
         options = make_parser(runs).parse_args(arguments)
-        if options.run in (predict, models) and not is_first():
+        if options.run in (predict, check, models) and not is_first():
             return 0  # torchrun has started several of us, and one is enough
         code = options.run(options)
         sys.stdout.flush()
@@ -170,6 +176,24 @@ def predict(options: argparse.Namespace) -> int:
     for prediction in failed:
         say(f"{prediction.path}: {prediction.error}")
     return 1 if failed else 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """`resnetkit check DATA`."""
+    from resnetkit import check_tables, checking
+    from resnetkit.terminal import TerminalObserver
+
+    found = checking.check(
+        options.data,
+        data_dir=options.data_dir,
+        sheets=options.sheets,
+        workers=options.workers,
+        observer=TerminalObserver(),
+    )
+    print(json.dumps(found.to_dict()) if options.json else check_tables.examination(found))
+    if options.sheets:
+        say(f"contact sheets are in {options.sheets}")
+    return 0
 
 
 def models(options: argparse.Namespace) -> int:

@@ -113,6 +113,17 @@ def _predict(parser: Parser) -> None:
     _machine(parser)
 
 
+def _check(parser: Parser) -> None:
+    add = parser.add_argument
+    add("data", metavar="DATA", help=_DATA)
+    help_sheets = "write a contact sheet of every class into this folder, which must not exist"
+    add("--sheets", metavar="FOLDER", help=help_sheets)
+    add("--data-dir", metavar="FOLDER", help="where the files of fashion-mnist are")
+    workers = _converter(int, "number")
+    add("--workers", type=workers, metavar="N", help="threads that load images; default: the cores")
+    _json(parser)
+
+
 def _models(parser: Parser) -> None:
     add, number = parser.add_argument, _converter(int, "number")
     help_pattern = "such as 'resnet*'; default: all"
@@ -129,6 +140,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "train": ("train a network on labelled images", _train),
     "evaluate": ("judge a trained network on labelled images, each counted once", _evaluate),
     "predict": ("name what is on pictures; exit code 1 if any cannot be read", _predict),
+    "check": ("look a data set through: damage, duplicates, leaks, imbalance", _check),
     "models": ("list networks and what they cost, or show one stage by stage", _models),
 }
 

@@ -29,9 +29,8 @@ def ready_machine(
     Raises:
         UserError: there is no such device, or a number makes no sense.
     """
-    for name, count, least in (("threads", threads, 1), ("workers", workers, 0)):
-        if count is not None and not least <= count <= MOST_THREADS:
-            raise UserError(f"--{name} must be {least} to {MOST_THREADS}, not {count}")
+    check_threads("threads", threads, least=1)
+    check_threads("workers", workers, least=0)
     rank, ranks = local
     torch.set_num_threads(threads or max(1, _cores() // ranks))
     _keep_freed_memory()
@@ -44,6 +43,12 @@ def ready_machine(
     elif chosen.type == "mps" and ranks > 1:
         raise UserError("several ranks cannot share Apple's GPU: say --device cpu, or start one")
     return chosen, torch.get_num_threads() if workers is None else workers
+
+
+def check_threads(name: str, count: int | None, *, least: int) -> None:
+    """Raise UserError for a number of threads that makes no sense."""
+    if count is not None and not least <= count <= MOST_THREADS:
+        raise UserError(f"--{name} must be {least} to {MOST_THREADS}, not {count}")
 
 
 def _cores() -> int:

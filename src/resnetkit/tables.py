@@ -50,7 +50,7 @@ def costs_json(found: list[Cost]) -> list[dict]:
 
 def zoo(found: list[Cost]) -> str:
     """A line a network."""
-    table = _table(
+    table = make_table(
         ("Name", False),
         ("Layers", True),
         ("Parameters", True),
@@ -61,12 +61,12 @@ def zoo(found: list[Cost]) -> str:
         table.add_row(
             name, f"{s.layers}", f"{s.parameters:,}", _giga(s.multiply_adds), f"{size} px"
         )
-    return _text(table)
+    return table_text(table)
 
 
 def stages(name: str, size: int, summary: Summary) -> str:
     """The shapes stage by stage, for one image."""
-    table = _table(
+    table = make_table(
         ("Part", False), ("Output shape", True), ("Parameters", True), ("Multiply-adds", True)
     )
     table.title = f"{name} at {size} px: {summary.layers} layers"
@@ -75,7 +75,7 @@ def stages(name: str, size: int, summary: Summary) -> str:
         table.add_row(row.part, shape, f"{row.parameters:,}", _giga(row.multiply_adds))
     table.add_section()
     table.add_row("all", "", f"{summary.parameters:,}", _giga(summary.multiply_adds))
-    return _text(table)
+    return table_text(table)
 
 
 def evaluation(found: Evaluation) -> str:
@@ -91,7 +91,7 @@ def evaluation(found: Evaluation) -> str:
         f"loss   {result.loss:.4f}",
         f"calibration error  {result.ece:.4f}",
     ]
-    table = _table(
+    table = make_table(
         ("Class", False), ("Images", True), ("Recall", True), ("Precision", True), ("F1", True)
     )
     for row in result.classes:
@@ -105,7 +105,7 @@ def evaluation(found: Evaluation) -> str:
         if i != j and count
     ]
     worst = sorted(mistakes, reverse=True)[:MOST_CONFUSED]
-    lines += ["", _text(table).rstrip()]
+    lines += ["", table_text(table).rstrip()]
     if worst:
         lines += ["", "most confused:"]
         lines += [f"  {count:,} x {true} taken for {taken}" for count, true, taken in worst]
@@ -124,7 +124,7 @@ def _multi_label(part: str, result: MultiLabelResult) -> str:
         f"loss   {result.loss:.4f}  (binary cross-entropy, sum over classes)",
         f"calibration error  {result.ece:.4f}",
     ]
-    table = _table(
+    table = make_table(
         ("Class", False),
         ("Images", True),
         ("Average precision", True),
@@ -135,7 +135,7 @@ def _multi_label(part: str, result: MultiLabelResult) -> str:
     for row in result.classes:
         shares = (_share(share) for share in (row.ap, row.recall, row.precision, row.f1))
         table.add_row(row.name, f"{row.images:,}", *shares)
-    return "\n".join([*lines, "", _text(table).rstrip()])
+    return "\n".join([*lines, "", table_text(table).rstrip()])
 
 
 def _share(share: float | None) -> str:
@@ -150,7 +150,7 @@ def folds(summary: dict) -> str:
     """A row a fold, then their mean and standard deviation."""
     rows = summary["results"]
     keys = [key for key in FOLD_COLUMNS if key in rows[0]]
-    table = _table(
+    table = make_table(
         ("Fold", False), ("Trained on", True), ("Judged by", True),
         *((FOLD_COLUMNS[key], True) for key in keys),
     )  # fmt: skip
@@ -161,7 +161,7 @@ def folds(summary: dict) -> str:
     for name in ("mean", "deviation"):
         values = (_number(key, summary[name].get(key)) for key in keys)
         table.add_row(name, "", "", *values)
-    return _text(table)
+    return table_text(table)
 
 
 def _number(key: str, value: float | None) -> str:
@@ -185,7 +185,7 @@ def _named(prediction: Prediction) -> str:
     return f"{yes} (below: {no})" if no else yes
 
 
-def _table(*columns: tuple[str, bool]) -> Table:
+def make_table(*columns: tuple[str, bool]) -> Table:
     """A table whose columns are (heading, whether it holds numbers)."""
     table = Table(box=box.SIMPLE_HEAD, title_justify="left")
     for heading, numbers in columns:
@@ -193,7 +193,8 @@ def _table(*columns: tuple[str, bool]) -> Table:
     return table
 
 
-def _text(table: Table) -> str:
+def table_text(table: Table) -> str:
+    """The table as lines of up to 200 characters, without colours."""
     console = Console(width=200, color_system=None)
     with console.capture() as capture:
         console.print(table, markup=False)

@@ -137,7 +137,9 @@ class Dataset:
         return task_of(next(iter(self.parts.values())).labels)
 
 
-def open_dataset(data: str, data_dir: str | None = None, *, multi_label: bool = False) -> Dataset:
+def open_dataset(
+    data: str, data_dir: str | None = None, *, multi_label: bool = False, agree: bool = True
+) -> Dataset:
     """Open `fashion-mnist`, a folder with a subfolder a class, or a CSV `path,label[,part]`.
 
     Args:
@@ -145,18 +147,19 @@ def open_dataset(data: str, data_dir: str | None = None, *, multi_label: bool = 
         data_dir: where the files of `fashion-mnist` are; by default it is looked for.
         multi_label: every image may have several classes, or none. A CSV is opened so by itself
             when any of its labels holds a `;`.
+        agree: parts must have the same classes; otherwise the classes are those of any part.
 
     Raises:
         UserError: there is no such thing, or it holds no classes or no images.
     """
-    dataset = _open(data, data_dir, multi_label)
+    dataset = _open(data, data_dir, multi_label, agree)
     if multi_label and dataset.task == "single-label":
         for source in dataset.parts.values():
             source.labels = multi_hot(source.labels, len(dataset.classes))
     return dataset
 
 
-def _open(data: str, data_dir: str | None, multi_label: bool) -> Dataset:
+def _open(data: str, data_dir: str | None, multi_label: bool, agree: bool) -> Dataset:
     path = Path(data)
     if data == FASHION_MNIST:
         return _fashion_mnist(find_fashion_mnist(data_dir))
@@ -166,10 +169,10 @@ def _open(data: str, data_dir: str | None, multi_label: bool) -> Dataset:
             hint = "did you mean fashion-mnist?"
         raise UserError(f"no such file or folder: {data}; {hint}")
     if path.is_dir():
-        return _folder(path)
+        return _folder(path, agree)
     if path.suffix.lower() not in (".csv", ".txt"):
         raise UserError(f"{data} is neither a folder nor a CSV of path,label")
-    return _csv(path, multi_label)
+    return _csv(path, multi_label, agree)
 
 
 def locate(data: str) -> str:
@@ -189,7 +192,7 @@ def _fashion_mnist(folder: Path) -> Dataset:
     return Dataset(FASHION_MNIST, FASHION_MNIST, CLASSES, parts)
 
 
-def _folder(root: Path) -> Dataset:
+def _folder(root: Path, agree: bool) -> Dataset:
     """A folder with a subfolder a class, or with `train/`, `val/`, `test/` of such."""
     found: dict[str, Path] = {}
     for part, names in _FOLDER_NAMES.items():
@@ -201,7 +204,8 @@ def _folder(root: Path) -> Dataset:
     flat = not found or not ("train" in found or set(_class_folders(root)) <= set(_part_names()))
     folders = {"train": root} if flat else found
     classes = {part: _class_folders(folder) for part, folder in folders.items()}
-    names = _agreed_classes(root, {part: set(names) for part, names in classes.items()})
+    by_part = {part: set(names) for part, names in classes.items()}
+    names = _agreed_classes(root, by_part) if agree else _all_classes(by_part)
     parts: dict[str, Source] = {}
     for part, folder in folders.items():
         paths, labels = [], []
@@ -240,6 +244,11 @@ def _agreed_classes(where: Path, parts: dict[str, set[str]]) -> tuple[str, ...]:
     return tuple(sorted(parts[first]))
 
 
+def _all_classes(parts: dict[str, set[str]]) -> tuple[str, ...]:
+    """The classes of any part."""
+    return tuple(sorted(set().union(*parts.values())))
+
+
 def images_under(folder: Path) -> list[str]:
     """Paths of the image files in a folder and below, sorted; hidden ones are passed over."""
     found, seen = [], set()
@@ -258,11 +267,12 @@ def images_under(folder: Path) -> list[str]:
     return found
 
 
-def _csv(file: Path, multi_label: bool) -> Dataset:
+def _csv(file: Path, multi_label: bool, agree: bool) -> Dataset:
     """A table of `path,label` with an optional `part`; paths are relative to the file."""
     table, multi_label = read_rows(file, multi_label)
     found = {part: set().union(*(row.classes for row in rows)) for part, rows in table.items()}
-    names = (_classes_of_train if multi_label else _agreed_classes)(file, found)
+    agreed = _classes_of_train if multi_label else _agreed_classes
+    names = agreed(file, found) if agree else _all_classes(found)
     paths = {part: [file.parent / row.path for row in rows] for part, rows in table.items()}
     if not any(path.exists() for part in paths.values() for path in part):
         raise UserError(f"{file}: none of its files exists; paths are relative to {file.parent}")
