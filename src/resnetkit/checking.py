@@ -12,7 +12,7 @@ from resnetkit.data.sources import Dataset, open_dataset
 from resnetkit.data.strata import strata
 from resnetkit.data.transform import Transform
 from resnetkit.files import check_can_create, whole_folder
-from resnetkit.machine import check_threads
+from resnetkit.machine import check_threads, keep_freed_memory
 from resnetkit.training.observer import Observer
 
 SHOWN = 64
@@ -42,6 +42,7 @@ def check(
     check_threads("workers", workers, least=0)
     if sheets is not None:
         check_can_create(Path(sheets))
+    keep_freed_memory()
     workers = workers if workers is not None else os.cpu_count() or 1
     dataset = open_dataset(data, data_dir, agree=False)
     images = sum(len(source) for source in dataset.parts.values())

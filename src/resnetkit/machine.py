@@ -33,7 +33,7 @@ def ready_machine(
     check_threads("workers", workers, least=0)
     rank, ranks = local
     torch.set_num_threads(threads or max(1, _cores() // ranks))
-    _keep_freed_memory()
+    keep_freed_memory()
     chosen = choose_device(device)
     if chosen.type == "cuda":
         there = torch.cuda.device_count()
@@ -61,7 +61,7 @@ def _cores() -> int:
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Have glibc keep what is freed: every step asks for the same large blocks again.
 
     Otherwise it gives them back to the system each time and gets them again empty, page by page:
