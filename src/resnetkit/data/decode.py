@@ -16,7 +16,7 @@ MOST_PIXELS = 100_000_000
 _ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
 
 
-_DAMAGE = (
+DAMAGE = (
     OSError, ValueError, SyntaxError, EOFError, MemoryError, TypeError, KeyError, IndexError,
     ZeroDivisionError, OverflowError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
@@ -60,7 +60,7 @@ def decode(data: bytes, path: str, channels: int | None = None) -> np.ndarray:
                 pixels = ImageOps.exif_transpose(_simple_mode(image, path))
     except BadImage:
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise BadImage(path, _reason(error)) from None
     return _with_channels(pixels, channels)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from resnetkit.data.decode import BadImage, decode
+from resnetkit.data.decode import DAMAGE, BadImage, decode
 from resnetkit.data.duplicates import SIDE, near_pairs
 from resnetkit.data.sources import IMAGE_ENDINGS, Dataset, FileSource, Source
 from resnetkit.data.strata import class_counts, strata
@@ -190,8 +190,11 @@ def _see_file(path: str) -> Seen:
             "turned by EXIF": header.getexif().get(_ORIENTATION, 1) != 1,
             "16-bit grey": mode.startswith("I;16"),
             "transparent": header.has_transparency_data,
-            "animated: its first frame counts": getattr(header, "n_frames", 1) > 1,
         }
+        try:
+            odd["animated: its first frame counts"] = getattr(header, "n_frames", 1) > 1
+        except DAMAGE:
+            odd["damaged after its first frame"] = True
     return _described(pixels, kind, mode, tuple(what for what, is_so in odd.items() if is_so))
 
 
