@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from resnetkit.api import evaluate, find_pictures, load, predict, train
     from resnetkit.checking import check
     from resnetkit.classifier import Classifier
+    from resnetkit.comparing import compare
     from resnetkit.errors import UserError
     from resnetkit.nets.create import create
     from resnetkit.nets.spec import ResNetSpec
@@ -31,6 +32,7 @@ _HOMES = {
     "Session": "training.session",
     "UserError": "errors",
     "check": "checking",
+    "compare": "comparing",
     "create": "nets.create",
     "evaluate": "api",
     "find_pictures": "api",
@@ -43,8 +45,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "Classifier", "Recipe", "ResNetSpec", "Session", "UserError", "check", "create", "evaluate",
-    "find_pictures", "load", "load_weights", "models", "predict", "summarise", "train",
+    "Classifier", "Recipe", "ResNetSpec", "Session", "UserError", "check", "compare", "create",
+    "evaluate", "find_pictures", "load", "load_weights", "models", "predict", "summarise", "train",
 ]  # fmt: skip
 
 

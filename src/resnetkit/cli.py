@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "evaluate": evaluate,
         "predict": predict,
         "check": check,
+        "compare": compare,
         "models": models,
     }
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name is printed in its own bytes
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
     try:
         options = make_parser(runs).parse_args(arguments)
-        if options.run in (predict, check, models) and not is_first():
+        if options.run in (predict, check, compare, models) and not is_first():
             return 0  # torchrun has started several of us, and one is enough
         code = options.run(options)
         sys.stdout.flush()
@@ -193,6 +194,23 @@ def check(options: argparse.Namespace) -> int:
     print(json.dumps(found.to_dict()) if options.json else check_tables.examination(found))
     if options.sheets:
         say(f"contact sheets are in {options.sheets}")
+    return 0
+
+
+def compare(options: argparse.Namespace) -> int:
+    """`resnetkit compare RUN RUN...`."""
+    from resnetkit import compare_tables, comparing
+
+    if options.plot and not Path(options.plot).parent.is_dir():
+        raise UserError(f"cannot write {options.plot}: no folder {Path(options.plot).parent}")
+    found = comparing.compare(options.runs)
+    for warning in found.warnings:
+        say(f"warning: {warning}")
+    print(json.dumps(found.to_dict()) if options.json else compare_tables.comparison(found))
+    if options.plot:
+        from resnetkit.report.compared import draw_compared
+
+        draw_compared({run.name: run.rows for run in found.runs}, Path(options.plot))
     return 0
 
 

@@ -79,6 +79,7 @@ def _train(parser: Parser) -> None:
     _seconds = _converter(float, "seconds")
     help_seconds = "save at least so often; default: 60"
     add("--checkpoint-seconds", type=_seconds, default=60.0, metavar="S", help=help_seconds)
+    add("--tensorboard", action="store_true", help="write <run>/tensorboard as well (an extra)")
     help_timeout = "under torchrun: a rank that is silent for so long ends the job; default: 300"
     add("--rank-timeout", type=_seconds, default=300.0, metavar="S", help=help_timeout)
     _images_and_output(parser)
@@ -124,6 +125,13 @@ def _check(parser: Parser) -> None:
     _json(parser)
 
 
+def _compare(parser: Parser) -> None:
+    add = parser.add_argument
+    add("runs", nargs="+", metavar="RUN", help="run folders, finished or not")
+    add("--plot", metavar="PNG", help="draw the curves of all of them")
+    _json(parser)
+
+
 def _models(parser: Parser) -> None:
     add, number = parser.add_argument, _converter(int, "number")
     help_pattern = "such as 'resnet*'; default: all"
@@ -140,6 +148,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "train": ("train a network on labelled images", _train),
     "evaluate": ("judge a trained network on labelled images, each counted once", _evaluate),
     "predict": ("name what is on pictures; exit code 1 if any cannot be read", _predict),
+    "compare": ("set runs side by side: what differs, and what came of it", _compare),
     "check": ("look a data set through: damage, duplicates, leaks, imbalance", _check),
     "models": ("list networks and what they cost, or show one stage by stage", _models),
 }

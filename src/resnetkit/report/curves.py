@@ -24,7 +24,12 @@ def draw_curves(rows: list[dict], title: str, path: Path) -> None:
             axes.plot(epochs, values, "--", color=ORANGE, label="validation mAP")
         axes.set_xlabel("Epoch")
         axes.set_ylabel(label)
+        axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        for row in rows:
+            if "rollbacks" in row:
+                name = "rolled back" if row is next(r for r in rows if "rollbacks" in r) else None
+                axes.axvline(row["epoch"], color="#999999", linewidth=0.8, label=name)
         plain_axes(axes)
         axes.legend(frameon=False)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))

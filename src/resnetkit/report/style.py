@@ -14,6 +14,8 @@ from resnetkit.files import whole_file
 BLUE, ORANGE = "#0072B2", "#D55E00"
 """Of the palette of Okabe and Ito (2008)."""
 
+PALETTE = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
 
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure, sizes in inches, that needs no screen."""

@@ -245,14 +245,18 @@ def override(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     return from_plain(Recipe, to_plain(recipe) | changes, where="", base=recipe)
 
 
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """Every setting by its flat name."""
+    return {
+        name: getattr(getattr(recipe, part) if part else recipe, name)
+        for name, (part, _, _) in flat_fields().items()
+    }
+
+
 def differences(before: Recipe, after: Recipe) -> dict[str, str]:
     """What differs between two recipes: setting -> `before -> after`."""
-    found = {}
-    for name, (part, _, _) in flat_fields().items():
-        a, b = (getattr(getattr(r, part) if part else r, name) for r in (before, after))
-        if a != b:
-            found[name] = f"{a} -> {b}"
-    return found
+    old, new = settings_of(before), settings_of(after)
+    return {name: f"{old[name]} -> {new[name]}" for name in old if old[name] != new[name]}
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from resnetkit.training.run_folder import DataRecord, RunFolder, read_metrics
 from resnetkit.training.schedule import depends_on_length
 from resnetkit.training.setup import plan_run, starting_network, transform_of
 from resnetkit.training.stop import StopRequest
+from resnetkit.training.tensorboard import TensorboardObserver, check_tensorboard
 from resnetkit.training.trainer import Interrupted, Trainer
 
 
@@ -44,6 +45,7 @@ class Session:
         data_dir: where the files of fashion-mnist are.
         strict: stop at an image that cannot be read instead of leaving it out.
         checkpoint_seconds: save at least so often.
+        tensorboard: write `tensorboard/` in the run folder as well.
         rank_timeout: seconds after which a silent rank ends the job.
     """
 
@@ -54,10 +56,13 @@ class Session:
     data_dir: str | None = None
     strict: bool = False
     checkpoint_seconds: float = 60.0
+    tensorboard: bool = False
     rank_timeout: float = RANK_TIMEOUT
 
     def __post_init__(self):
-        """Check the numbers."""
+        """Check the numbers, and what has to be installed."""
+        if self.tensorboard:
+            check_tensorboard()
         if not 1 <= self.rank_timeout <= 1e6:
             raise UserError(f"--rank-timeout must be 1 to 1000000, not {self.rank_timeout}")
         if not self.checkpoint_seconds >= 0:
@@ -235,6 +240,9 @@ class _ReadyRun:
             trainer.restore(state)
         if self.ranks.first:
             run.extend(recipe) if state else run.rewrite_metrics([])
+            if self.session.tensorboard:
+                folder = run.path / "tensorboard"
+                trainer.observer = TensorboardObserver(self.observer, folder, trainer.history)
         self._announce(run, trainer, net)
         interrupted = None
         with StopRequest(patient=self.ranks.count > 1) as stop:
@@ -246,7 +254,7 @@ class _ReadyRun:
             except Interrupted as error:
                 interrupted = error.signal
             finally:
-                self.observer.close()
+                trainer.observer.close()
         if interrupted is None and self.ranks.first:
             training = self._training(trainer)
             classes, task = self.record.classes, self.dataset.task

@@ -1,0 +1,100 @@
+"""Runs side by side; and their epochs for TensorBoard, each once."""
+
+import json
+import shutil
+import sys
+
+import pytest
+from PIL import Image
+
+import resnetkit as rk
+from resnetkit.cli import main
+from resnetkit.training.observer import Observer
+from resnetkit.training.tensorboard import SCALARS
+from tests.training.test_trainer import metrics, stop_and_resume, train
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compared")
+    train(folder / "a", epochs=2)
+    train(folder / "b", epochs=2, lr=0.05, model="resnet14")
+    shutil.copytree(folder / "a", folder / "unfinished")
+    shutil.rmtree(folder / "unfinished" / "classifier")
+    (folder / "unfinished" / "metrics.jsonl").write_text("")
+    return folder
+
+
+def test_what_differs_and_what_came_of_it(runs, capsys, tmp_path):
+    picture = tmp_path / "curves.png"
+    paths = [str(runs / name) for name in ("a", "b", "unfinished")]
+    assert main(["compare", *paths, "--plot", str(picture)]) == 0
+    said = capsys.readouterr().out
+    assert "resnet14" in said
+    assert "none yet" in said
+    assert "batch_size" not in said
+    assert Image.open(picture).width > 800
+
+
+def test_as_json(runs, capsys):
+    assert main(["compare", str(runs / "a"), str(runs / "b"), "--json"]) == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)
+    assert found["differences"] == {"model": ["resnet8", "resnet14"], "lr": [0.1, 0.05]}
+    assert [run["val_top1"] for run in found["runs"]] == [
+        metrics(runs / name)[-1]["val_top1"] for name in ("a", "b")
+    ]
+    assert not found["warnings"]
+    assert not captured.err
+
+
+def test_other_images_are_warned_of(runs, pictures, tmp_path):
+    train(tmp_path / "seed", epochs=1, seed=6)
+    (warning,) = rk.compare([runs / "a", tmp_path / "seed"]).warnings
+    assert warning.endswith("have held out different validation images")
+    rk.train(
+        str(pictures), out=str(tmp_path / "p"), model="resnet8", image_size=28, epochs=1,
+        threads=1, observer=Observer(),
+    )  # fmt: skip
+    (warning,) = rk.compare([runs / "a", tmp_path / "p"]).warnings
+    assert warning.endswith("have different images")
+
+
+def test_mistakes(runs):
+    for given, said in (
+        ([runs / "a"], "two or more"),
+        ([runs / "a", runs / "b" / ".." / "a"], "is given twice"),
+        ([runs / "a", runs], "is no run folder"),
+    ):
+        with pytest.raises(rk.UserError, match=said):
+            rk.compare(given)
+
+
+def events(folder) -> dict[str, list[tuple[int, float]]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    found = EventAccumulator(str(folder))
+    found.Reload()
+    return {
+        tag: [(event.step, event.value) for event in found.Scalars(tag)]
+        for tag in found.Tags()["scalars"]
+    }
+
+
+def test_every_epoch_is_in_tensorboard_once(tmp_path, monkeypatch):
+    stop_and_resume(tmp_path / "run", 15, monkeypatch, tensorboard=True)
+    shutil.rmtree(tmp_path / "run" / "classifier")
+    rk.train(
+        resume=True, out=str(tmp_path / "run"), threads=1, tensorboard=True, observer=Observer()
+    )
+    found, rows = events(tmp_path / "run" / "tensorboard"), metrics(tmp_path / "run")
+    assert len(found) == len(SCALARS) - 1
+    assert found["val/top1"] == [(row["step"], pytest.approx(row["val_top1"])) for row in rows]
+
+
+def test_without_the_package_it_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["train", "fashion-mnist", "--tensorboard", "--out", str(tmp_path / "x")]) == 2
+    assert "pip install 'resnetkit[tensorboard]'" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
