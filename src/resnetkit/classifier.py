@@ -19,9 +19,14 @@ from resnetkit.files import whole_folder
 from resnetkit.metrics import Result
 from resnetkit.nets.resnet import ResNet, with_layout
 from resnetkit.nets.spec import ResNetSpec
+from resnetkit.sums import SUMS, check_sum, require_listed, sums_text
 from resnetkit.weights import load_weights
 
-FORMAT = 1
+FORMAT = 2
+"""1 had no SHA256SUMS; it is still read."""
+
+CHECKED = ("config.json", "model.safetensors")
+"""Files of which one wrong bit is found on load."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ class Classifier:
         return inference.name_likeliest(found, found.outputs, paths, self.classes, top)
 
     def save(self, folder: Path) -> None:
-        """Write `model.safetensors`, `config.json` and a README.md; the folder appears whole."""
+        """Write weights, config.json, README.md and SHA256SUMS; the folder appears whole."""
         state = {name: t.contiguous().cpu() for name, t in self.net.state_dict().items()}
         config = {
             "format": FORMAT,
@@ -117,6 +122,7 @@ class Classifier:
             text = json.dumps(config, indent=2)
             (beside / "config.json").write_text(text + "\n", encoding="utf-8")
             (beside / "README.md").write_bytes(self._card().encode(errors="backslashreplace"))
+            (beside / SUMS).write_text(sums_text(beside, CHECKED), encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> "Classifier":
@@ -126,7 +132,7 @@ class Classifier:
             UserError: there is none, the run is unfinished, or a file is damaged.
         """
         folder = classifier_folder(Path(path))
-        config = _read_config(folder / "config.json")
+        config = _read_config(folder)
         where = str(folder / "config.json")
         spec = ResNetSpec.from_dict(config.spec, where=f"{where}: spec")
         transform = from_plain(Transform, config.transform, where=f"{where}: transform")
@@ -188,12 +194,19 @@ def classifier_folder(path: Path) -> Path:
     raise UserError(f"{path} is neither a run nor a Classifier folder: it has no config.json")
 
 
-def _read_config(file: Path) -> _Config:
+def _read_config(folder: Path) -> _Config:
+    """config.json, when it is as it was written; `read_state` finds out about the weights."""
+    file = folder / "config.json"
+    if (folder / SUMS).exists():
+        check_sum(file)
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{file} is damaged: {error}") from None
     config = from_plain(_Config, data, where=str(file))
-    if config.format != FORMAT:
-        raise UserError(f"{file} has format {config.format}; this resnetkit reads {FORMAT}")
+    if not 1 <= config.format <= FORMAT:
+        raise UserError(f"{file} has format {config.format}; this resnetkit reads 1 to {FORMAT}")
+    if config.format > 1:
+        for name in CHECKED:
+            require_listed(folder / name)
     return config

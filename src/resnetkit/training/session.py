@@ -25,6 +25,7 @@ from resnetkit.training.replica import check_compiler
 from resnetkit.training.run_folder import DataRecord, RunFolder, read_metrics
 from resnetkit.training.schedule import depends_on_length
 from resnetkit.training.setup import plan_run, starting_network, transform_of
+from resnetkit.training.snapshot import check_same_recipe
 from resnetkit.training.stop import StopRequest
 from resnetkit.training.trainer import Interrupted, Trainer
 
@@ -139,7 +140,7 @@ def resume_run(
         before = ranks.together(run.recipe)
         recipe = _same_recipe(run.path, before, settings)
         if run.finished and recipe == before:
-            return _finished(run, recipe)
+            return ranks.together(lambda: _finished(run, recipe, first=ranks.first))
         _ready(session, ranks)
         dataset = ranks.together(lambda: open_dataset(recipe.data.data, session.data_dir))
         return _carry_on(run, recipe, session, observer, ranks, dataset)
@@ -322,10 +323,23 @@ def _same_recipe(run: Path, before: Recipe, settings: dict[str, Any]) -> Recipe:
     return after
 
 
-def _finished(run: RunFolder, recipe: Recipe) -> RunResult:
-    rows = read_metrics(run.metrics)
-    if not rows:
-        raise UserError(f"{run.metrics} is damaged: it has no line of a finished run")
+def _last_history(file: Path, recipe: Recipe, run: Path) -> list[dict]:
+    state = checkpoint.load(file)
+    check_same_recipe(state, recipe, run)
+    return state.history
+
+
+def _finished(run: RunFolder, recipe: Recipe, *, first: bool) -> RunResult:
+    """What the last checkpoint knows of the run, which metrics.jsonl is written anew from."""
+    run.data()
+    found = checkpoint.checkpoints(run.checkpoints)
+    rows = _last_history(found[-1], recipe, run.path) if found else []
+    if len(rows) != recipe.epochs:
+        rows = read_metrics(run.metrics)
+    elif first:
+        run.rewrite_metrics(rows)
+    if len(rows) != recipe.epochs:
+        raise UserError(f"{run.metrics} is damaged: it has not a line for each epoch")
     return RunResult(
         run=str(run.path),
         steps=rows[-1]["step"],
