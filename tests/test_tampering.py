@@ -182,7 +182,6 @@ LIES = {
 
 @pytest.mark.parametrize("ending", ["safetensors", "pt"])
 @pytest.mark.parametrize("name", LIES)
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_weights_that_lie_are_one_line(name, ending, tmp_path):
     file = tmp_path / f"x.{ending}"
     file.write_bytes(LIES[name])

@@ -1,6 +1,7 @@
 """THE artefact: a network, its preprocessing and its class names in one folder."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,9 +102,14 @@ class Classifier:
         return inference.evaluate(self, source, self.transform, self.classes, **options)
 
     def predict(
-        self, paths: list[str], *, top: int = 5, workers: int = 2
+        self,
+        paths: str | Path | Sequence[str | Path],
+        *,
+        top: int = inference.TOP,
+        workers: int = 2,
     ) -> list[inference.Prediction]:
-        """The likeliest classes of image files; one that cannot be read has an `error`."""
+        """The likeliest classes of image files; an unreadable one has an `error`."""
+        paths = [str(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
         found = inference.run(self, FileSource(paths), self.transform, workers=workers)
         return inference.name_likeliest(found, found.outputs, paths, self.classes, top)
 

@@ -2,6 +2,7 @@
 
 import pickle
 import struct
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -28,7 +29,9 @@ def read_state(file: str | Path) -> dict[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a pickle, which is refused below
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except (safetensors.SafetensorError, OSError, RuntimeError, ValueError, EOFError, LookupError,
             TypeError, AttributeError, ImportError, AssertionError, MemoryError, OverflowError,
             struct.error, pickle.UnpicklingError, zipfile.BadZipFile) as error:  # fmt: skip

@@ -103,8 +103,12 @@ class Recipe:
         "stop", "rollback: back to the epoch's start with half the rate, three times at most"
     )
     identity_start: bool = option(False, "begin with every residual block as the identity")
-    weights: str | None = option(None, "begin with these: a file, a run or a Classifier folder")
-    freeze: str = option("none", "head: train the head alone; stages:N: keep stem and N stages")
+    weights: str | None = option(
+        None, "begin with these: a file, a run or a Classifier folder", metavar="PATH"
+    )
+    freeze: str = option(
+        "none", "head: train the head alone; stages:N: keep stem and N stages", metavar="PART"
+    )
     unfreeze_at: float | None = option(
         None, "part of the run after which all is trained; by default never", least=0, most=1
     )

@@ -18,6 +18,7 @@ from resnetkit.machine import ready_machine, repeatable
 from resnetkit.nets.resnet import ResNet, with_layout
 from resnetkit.ranks import RANK_TIMEOUT, Ranks
 from resnetkit.training import checkpoint
+from resnetkit.training.few import counted, few
 from resnetkit.training.images import check_same_data, choose_images
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe, differences, override
@@ -77,6 +78,7 @@ class RunResult:
         seconds: of training.
         val_top1: of the last weights (EMA where it is on) on the validation part.
         resumed_at: the step it went on from; 0 when fresh.
+        data: what it was trained on.
         interrupted: the signal that stopped it before its end.
         already_finished: there was nothing left to do.
     """
@@ -87,6 +89,7 @@ class RunResult:
     seconds: float
     val_top1: float | None
     resumed_at: int
+    data: str = ""
     interrupted: int | None = None
     already_finished: bool = False
 
@@ -237,7 +240,7 @@ class _ReadyRun:
             run.extend(recipe) if state else run.rewrite_metrics([])
         self._announce(run, trainer, net)
         interrupted = None
-        with StopRequest(patient=self.ranks.count > 1) as stop:
+        with StopRequest(self.observer.say, patient=self.ranks.count > 1) as stop:
             try:
                 with self.ranks.watched(
                     lambda: f"at step {trainer.step:,}", lambda: stop.requested
@@ -259,6 +262,7 @@ class _ReadyRun:
             seconds=trainer.seconds,
             val_top1=trainer.history[-1]["val_top1"] if trainer.history else None,
             resumed_at=state.step if state else 0,
+            data=recipe.data.data,
             interrupted=interrupted,
         )
 
@@ -271,9 +275,12 @@ class _ReadyRun:
             f"{recipe.data.image_size} px in {len(self.record.classes)} classes"
         )
         self.observer.say(
-            f"on {self._machine()}; {trainer.steps:,} steps of {recipe.batch_size} images "
-            f"into {run.path}" + (f", from step {trainer.step:,} on" if trainer.step else "")
+            f"on {self._machine()}; {counted(recipe.epochs, 'epoch')}, "
+            f"{counted(trainer.steps, 'step')} of {recipe.batch_size} images into {run.path}"
+            + (f", from step {trainer.step:,} on" if trainer.step else "")
         )
+        for warning in few(trainer.steps, images["val"]):
+            self.observer.say(f"warning: {warning}")
 
     def _machine(self) -> str:
         """What was chosen for this machine, in a few words."""
@@ -347,5 +354,6 @@ def _finished(run: RunFolder, recipe: Recipe, *, first: bool) -> RunResult:
         seconds=rows[-1]["seconds"],
         val_top1=rows[-1]["val_top1"],
         resumed_at=rows[-1]["step"],
+        data=recipe.data.data,
         already_finished=True,
     )

@@ -53,6 +53,7 @@ def plan_run(
     frozen_parts(recipe.freeze, spec_of(recipe.model or ""))
     sources = choose_images(dataset, recipe, skipped)
     recipe = _measured(recipe, sources["train"], workers)
+    transform_of(recipe)  # before anything is made: mean and deviation may be a person's own
     record = DataRecord(
         classes=dataset.classes,
         fingerprints=fingerprints,
