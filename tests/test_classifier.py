@@ -4,13 +4,15 @@ import pytest
 import torch
 
 import resnetkit as rk
+from resnetkit.classifier import CHECKED
+from resnetkit.sums import SUMS, sums_text
 
 
 def test_round_trip_bit_for_bit(classifier, tmp_path):
     classifier.save(tmp_path / "again")
     again = rk.load(tmp_path / "again")
     assert sorted(p.name for p in (tmp_path / "again").iterdir()) == [
-        "README.md", "config.json", "model.safetensors",
+        "README.md", "SHA256SUMS", "config.json", "model.safetensors",
     ]  # fmt: skip
     assert (again.spec, again.classes, again.transform) == (
         classifier.spec, classifier.classes, classifier.transform,
@@ -49,5 +51,6 @@ def test_a_config_that_lies_is_refused(finished_run, tmp_path, key, value, said)
     config = json.loads((tmp_path / "x" / "config.json").read_text())
     config[key] = value
     (tmp_path / "x" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "x" / SUMS).write_text(sums_text(tmp_path / "x", CHECKED))
     with pytest.raises(rk.UserError, match=said):
         rk.load(tmp_path / "x")

@@ -13,11 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from resnetkit import inference
+from resnetkit.classifier import CHECKED
 from resnetkit.cli import main
+from resnetkit.flags import make_parser
+from resnetkit.sums import SUMS, sums_text
 from resnetkit.training.folds import FoldsFolder
 from resnetkit.training.recipe import Recipe, override
 from resnetkit.training.run_folder import DataRecord
 from tests.conftest import TINY
+from tests.mistakes import MISTAKES
 
 
 def run(*arguments: object) -> int:
@@ -203,99 +208,6 @@ def test_csv_from_beginning_to_end(pictures, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["images"] == 9
 
 
-# Every mistake: the arguments, and what the one line must say. {tmp}, {run}, {pictures} are paths.
-MISTAKES = [
-    ("trian", "invalid choice: 'trian'"),
-    ("train", "nothing to train on"),
-    ("train {tmp}/nothing", "no such file or folder"),
-    ("train {tmp}/empty", "no subfolders"),
-    ("train {tmp}/no-images", "no images"),
-    ("train {tmp}/one-class", "one class only, 'Bag'"),
-    ("train {tmp}/columns.csv", "no column 'label'; it has path, name"),
-    ("train {tmp}/absent.csv", "none of its files exists"),
-    ("train {tmp}/bad", "no training image of b"),
-    ("train fashion-mnist --model resnet19", "unknown model 'resnet19'; did you mean"),
-    ("train fashion-mnist --recipe defualt", "did you mean default?"),
-    ("train fashion-mnist --recipe {tmp}/keys.yaml", "unknown key 'learning_rate'"),
-    ("train fashion-mnist --recipe {tmp}/tags.yaml", "not plain YAML"),
-    ("train fashion-mnist --epoch 3", "unknown flag --epoch; did you mean --epochs"),
-    ("train fashion-mnist --batch-size 0", "batch_size must be at least 1"),
-    ("train fashion-mnist --epochs -1", "epochs must be at least 1"),
-    ("train fashion-mnist --epochs 1.5", "--epochs: expected a whole number, found '1.5'"),
-    ("train fashion-mnist --lr nan", "lr must be a finite number"),
-    ("train fashion-mnist --val-fraction 0", "val_fraction must be at least"),
-    ("train fashion-mnist --folds 1", "folds must be at least 2, not 1"),
-    ("train fashion-mnist --folds five", "--folds: expected a whole number, found 'five'"),
-    ("train fashion-mnist --fold 2", "say how many with --folds"),
-    ("train fashion-mnist --folds 3 --fold 4", "fold 4 is more than the 3 folds"),
-    ("train fashion-mnist --folds 3 --fold 0", "fold must be at least 1"),
-    ("train fashion-mnist --folds 3 --val-fraction 0.2", "leave --val-fraction out"),
-    ("train fashion-mnist --folds 3 --val-fraction 0.1", "leave --val-fraction out"),
-    ("train fashion-mnist --folds 3 --limit 5", "--limit 5 is less than one image for each"),
-    ("train fashion-mnist --folds 3 --out {run}", "exists already"),
-    ("train fashion-mnist --folds 2 --limit 40 --model resnet19", "unknown model 'resnet19'"),
-    (
-        "train fashion-mnist --folds 2 --limit 40 --weights {tmp}/folds",
-        "such as {tmp}/folds/fold-1",
-    ),
-    ("train {pictures} --folds 50", "--folds 50 is more than the 36 images"),
-    ("train {tmp}/few --folds 2", "no training image of one in fold 1 of 2"),
-    ("train {tmp}/several-val.csv", "classes of val that train has no image of: eel"),
-    ("train {tmp}/several-empty.csv", "every label is empty"),
-    ("train {tmp}/one-empty.csv", "line 3: the path or the label is empty"),
-    ("train fashion-mnist --mean 0.1,0.2", "a number a channel"),
-    ("train fashion-mnist --lr", "--lr: expected one argument"),
-    ("train fashion-mnist --schedule linear", "'linear' is not one of constant, step"),
-    ("train fashion-mnist --limit 5", "--limit 5 is less than one image for each of 10 classes"),
-    ("train fashion-mnist --threads 0", "--threads must be 1 to 1024, not 0"),
-    ("train fashion-mnist --workers -1", "--workers must be 0 to 1024, not -1"),
-    ("train fashion-mnist --device tpu", "invalid choice: 'tpu'"),
-    ("train fashion-mnist --checkpoint-seconds nan", "--checkpoint-seconds must be"),
-    ("train fashion-mnist --data-dir {tmp}", "has no train-images"),
-    ("train fashion-mnist --weights {tmp}/nothing.safetensors", "no such file of weights"),
-    ("train fashion-mnist --weights {tmp}/keys.yaml", "no weights that can be read safely"),
-    ("train fashion-mnist --model plain20 --identity-start", "a plain network has no shortcut"),
-    ("train fashion-mnist --out {run}", "exists already"),
-    ("train fashion-mnist --out {tmp}/keys.yaml/x", "cannot write"),
-    ("train fashion-mnist --model resnet18 --batch-size 1", "batch norm needs more than one image"),
-    ("train fashion-mnist extra", "one argument too many: extra"),
-    ("train --resume", "--resume needs the run folder: --out"),
-    ("train --resume --out {tmp}/nothing", "there is no run folder"),
-    ("train --resume --out {tmp}/empty", "is no run folder"),
-    ("train --resume --out {run} --recipe default", "leave --recipe out"),
-    ("train --resume --out {run} --lr 0.5", "lr: 0.1 -> 0.5"),
-    ("train --resume --out {tmp}/folds --lr 0.5", "lr: 0.1 -> 0.5"),
-    ("train --resume --out {tmp}/folds --epochs 30", "epochs: 20 -> 30"),
-    ("train --resume --out {tmp}/folds --folds 4", "folds: 2 -> 4"),
-    ("train --resume --out {tmp}/folds fashion-mnist", "the classes of fashion-mnist have changed"),
-    ("train --resume --out {tmp}/folds-damaged", "folds.json is damaged"),
-    ("evaluate {tmp}/folds fashion-mnist", "name one of them, such as {tmp}/folds/fold-1"),
-    ("evaluate {run} {tmp}/several.csv", "was trained for one each"),
-    ("evaluate {tmp}/nothing fashion-mnist", "no such run or Classifier folder"),
-    ("evaluate {tmp}/empty fashion-mnist", "neither a run nor a Classifier folder"),
-    ("evaluate {tmp}/unfinished fashion-mnist", "finish it with: resnetkit train --resume --out"),
-    ("evaluate {run} {pictures} --part test", "has no test part; it has train"),
-    ("evaluate {run} {tmp}/one-class --part val", "has no val part"),
-    ("evaluate {run} {tmp}/dogs", "classes that the classifier does not know: dog"),
-    ("evaluate {run} fashion-mnist --plot {tmp}/no/such.png", "cannot write"),
-    ("evaluate {run}", "the following arguments are required: DATA"),
-    ("predict {tmp}/folds {pictures}", "name one of them, such as {tmp}/folds/fold-1"),
-    ("predict {tmp}/unfinished {pictures}", "finish it with: resnetkit train --resume --out"),
-    ("predict {run}", "the following arguments are required: PICTURE"),
-    ("predict {run} {tmp}/nothing.jpg", "no such file or folder"),
-    ("predict {run} {tmp}/*.jpg", "no file matches"),
-    ("predict {run} {tmp}/empty", "no images in the folder"),
-    ("predict {run} {pictures} --top 0", "--top must be at least 1"),
-    ("predict {run} {pictures} --embeddings {tmp}/no/x.npz", "cannot write"),
-    ("predict {tmp}/damaged {pictures}", "damaged"),
-    ("predict {tmp}/other {pictures}", "does not fit this network"),
-    ("models resnext*", "no model matches 'resnext*'; did you mean"),
-    ("models resnet18 --image-size 0", "--image-size must be 1 to 10000"),
-    ("models resnet18 --classes 0", "classes must be at least 1"),
-    ("models --json extra more", "one argument too many"),
-]
-
-
 @pytest.fixture(scope="module")
 def places(tmp_path_factory, pictures, finished_run) -> dict[str, Path]:
     """The folder of things that are wrong."""
@@ -334,6 +246,16 @@ def places(tmp_path_factory, pictures, finished_run) -> dict[str, Path]:
     config = json.loads((tmp / "other" / "config.json").read_text())
     config["spec"]["depths"] = [2, 1, 1]
     (tmp / "other" / "config.json").write_text(json.dumps(config))
+    (tmp / "other" / SUMS).write_text(sums_text(tmp / "other", CHECKED))
+    shutil.copytree(tmp / "unfinished", tmp / "edited")
+    recipe = (tmp / "edited" / "recipe.yaml").read_text()
+    (tmp / "edited" / "recipe.yaml").write_text(recipe.replace("seed: 0", "seed: 1"))
+    (tmp / "flat.yaml").write_text("model: resnet8\nlr: 0.05\n")
+    (tmp / "nested.yaml").write_text("optimiser: {epochs: 5}\n")
+    (tmp / "broken.yaml").write_text("model: resnet8\nepochs: [1, 2\nseed: 3\n")
+    (tmp / "type.yaml").write_text("epochs: many\n")
+    (tmp / "pickle.pt").write_bytes(b"\x80\x04cos\nsystem\n.")
+    (tmp / "lie.safetensors").write_bytes(b"\xff" * 64)
     return {"tmp": tmp, "run": finished_run, "pictures": pictures}
 
 
@@ -373,3 +295,48 @@ def test_a_read_only_folder(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "UserError: cannot write" in done.stderr
     assert "Permission denied" in done.stderr
+
+
+def test_words_for_people(finished_run, classifier, pictures, tmp_path, capsys):
+    """What was written, counted and left out; numbers that say something only."""
+    data = tmp_path / "photos with spaces"
+    shutil.copytree(pictures, data)
+    (data / "Bag" / "bad.png").write_bytes(b"no")
+    flags = ["--model", "resnet8", "--image-size", 28, "--threads", 1, "--limit", 30]
+    out = tmp_path / "x"
+    assert run("train", data, *flags, "--epochs", 1, "--out", out) == 0
+    said = capsys.readouterr().err
+    assert "1 epoch, 1 step of 128 images" in said
+    assert "only 1 step in the whole run: lower --batch-size or raise --epochs" in said
+    assert "only 3 validation images" in said
+    assert f"resnetkit evaluate {out} '{data}' --plot" in said
+    shutil.rmtree(out / "classifier")
+    assert run("train", "--resume", "--out", out, "--threads", 1) == 0
+    assert f"resnetkit evaluate {out} '{data}' --plot" in capsys.readouterr().err
+    assert run("evaluate", out, data) == 0
+    captured = capsys.readouterr()
+    assert "36 images, all that there are: no part was chosen" in captured.out
+    assert "top-5" not in captured.out
+    assert "\n\n\n" not in captured.out
+    assert "1 of 37 images left out" in captured.err
+    assert run("evaluate", out, data, "--part", "test") == 2
+    assert "--part val has the images held out in training" in capsys.readouterr().err
+    features = tmp_path / "feats"
+    assert run("predict", out, data / "Sandal", "--embeddings", features, "--batch-size", 5) == 0
+    assert f"wrote 12 x 64 features to {features}.npz" in capsys.readouterr().err
+    assert np.load(f"{features}.npz")["features"].shape == (12, 64)
+
+
+def test_one_picture_or_several_and_the_same_default_everywhere(finished_run, classifier, pictures):
+    import resnetkit as rk
+
+    path = next((pictures / "Bag").glob("*.png"))
+    told = classifier.predict([str(path)])
+    assert told == classifier.predict(path) == classifier.predict(str(path))
+    assert told == rk.predict(classifier, path) == rk.predict(classifier, [path])
+    commands = ("train", "evaluate", "predict", "compare", "check", "models")
+    parser = make_parser(dict.fromkeys(commands))
+    options = parser.parse_args(["predict", str(finished_run), str(path)])
+    assert (options.top, options.batch_size) == (inference.TOP, inference.BATCH_SIZE)
+    assert len(told[0].top) == options.top
+    assert rk.Observer.__name__ == "Observer"

@@ -61,6 +61,15 @@ def test_a_line_now_and_then_where_there_is_no_terminal(monkeypatch):
     ]
 
 
+@pytest.mark.parametrize("step", [50, 49, 100])
+def test_no_line_right_before_the_line_of_the_epoch(monkeypatch, step):
+    to, out = observer(live=False)
+    now = to.last + terminal.LINE_EVERY
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now)
+    beat(to, step)
+    assert out.getvalue() == ""
+
+
 @pytest.mark.parametrize("live", [True, False])
 def test_counting_goes_away(live):
     to, out = observer(live=live)

@@ -57,7 +57,6 @@ class Hostile:
         return os.system, ("touch /tmp/resnetkit-was-here",)
 
 
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_a_pickle_is_not_run(tmp_path):
     from pathlib import Path
 

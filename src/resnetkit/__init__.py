@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from resnetkit.nets.spec import ResNetSpec
     from resnetkit.nets.summary import summarise
     from resnetkit.nets.zoo import models
+    from resnetkit.training.observer import Observer
     from resnetkit.training.recipe import Recipe
     from resnetkit.training.session import Session
     from resnetkit.weights import load_weights
 
 _HOMES = {
     "Classifier": "classifier",
+    "Observer": "training.observer",
     "Recipe": "training.recipe",
     "ResNetSpec": "nets.spec",
     "Session": "training.session",
@@ -45,8 +47,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "Classifier", "Recipe", "ResNetSpec", "Session", "UserError", "check", "compare", "create",
-    "evaluate", "find_pictures", "load", "load_weights", "models", "predict", "summarise", "train",
+    "Classifier", "Observer", "Recipe", "ResNetSpec", "Session", "UserError", "check", "compare",
+    "create", "evaluate", "find_pictures", "load", "load_weights", "models", "predict",
+    "summarise", "train",
 ]  # fmt: skip
 
 

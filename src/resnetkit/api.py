@@ -1,6 +1,7 @@
 """What the commands do, as functions: `import resnetkit as rk`."""
 
 import glob
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,7 @@ def evaluate(
     part: str | None = None,
     data_dir: str | None = None,
     strict: bool = False,
+    batch_size: int = inference.BATCH_SIZE,
     workers: int = 2,
     observer: Observer | None = None,
 ) -> Evaluation:
@@ -150,12 +152,14 @@ def evaluate(
         part: train, val or test; by default test, else val, else the whole of a flat folder.
         data_dir: where the files of fashion-mnist are.
         strict: stop at an image that cannot be read.
+        batch_size: images computed at a time.
         workers: threads that load images.
         observer: is told how it goes.
 
     Raises:
         UserError: no such part, or classes that the classifier does not know.
     """
+    _check_batch_size(batch_size)
     dataset = open_dataset(data, data_dir, multi_label=classifier.task == "multi-label")
     if dataset.task != classifier.task:
         raise UserError(
@@ -170,8 +174,9 @@ def evaluate(
         observer = (observer if ranks.first else None) or Observer()
         with observer.counting(f"evaluating {part}", len(source)) as advance:
             result, skipped = classifier.evaluate(
-                source, workers=workers, skip_bad=not strict, advance=advance, ranks=ranks
-            )
+                source, batch_size=batch_size, workers=workers, skip_bad=not strict,
+                advance=advance, ranks=ranks,
+            )  # fmt: skip
     return Evaluation(part, result, skipped, warnings)
 
 
@@ -190,7 +195,9 @@ def _choose_part(
     if part in dataset.parts and not (part == "train" and held_out):
         return part, dataset.parts[part], []
     if part == "test" or not held_out:
-        raise UserError(f"{dataset.location} has no {part} part; it has {', '.join(dataset.parts)}")
+        hint = "; --part val has the images held out in training" if held_out else ""
+        there = ", ".join(dataset.parts)
+        raise UserError(f"{dataset.location} has no {part} part; it has {there}{hint}")
     whole = dataset.parts["train"]
     if prepare.fingerprint(whole) != known.fingerprint:
         raise UserError(
@@ -233,10 +240,11 @@ def _by_class_name(
 
 def predict(
     classifier: Classifier,
-    paths: list[str],
+    paths: str | Path | Sequence[str | Path],
     *,
-    top: int = 5,
+    top: int = inference.TOP,
     embeddings: str | None = None,
+    batch_size: int = inference.BATCH_SIZE,
     workers: int = 2,
     observer: Observer | None = None,
 ) -> list[inference.Prediction]:
@@ -244,9 +252,11 @@ def predict(
 
     Args:
         classifier: what `load` gave.
-        paths: at least one must lead to a file.
+        paths: one or several; at least one must lead to a file.
         top: how many classes to name.
-        embeddings: an .npz file to write pooled features to: `features` (n, d) and `paths` (n,).
+        embeddings: an .npz file to write pooled features to: `features` (n, d) and `paths` (n,);
+            a name without an ending gets this one.
+        batch_size: images computed at a time.
         workers: threads that load images.
         observer: is told how it goes.
 
@@ -255,19 +265,40 @@ def predict(
     """
     if top < 1:
         raise UserError(f"--top must be at least 1, not {top}")
-    files = find_pictures(paths)
-    if embeddings is not None and not Path(embeddings).parent.is_dir():
-        raise UserError(f"cannot write {embeddings}: no folder {Path(embeddings).parent}")
-    model = classifier.features if embeddings else classifier
-    with (observer or Observer()).counting("predicting", len(files)) as advance:
+    _check_batch_size(batch_size)
+    file = _embeddings_file(embeddings) if embeddings is not None else None
+    files = find_pictures([str(p) for p in ([paths] if isinstance(paths, str | Path) else paths)])
+    model = classifier.features if file else classifier
+    observer = observer or Observer()
+    with observer.counting("predicting", len(files)) as advance:
         found = inference.run(
-            model, FileSource(files), classifier.transform, workers=workers, advance=advance
-        )
+            model, FileSource(files), classifier.transform, batch_size=batch_size,
+            workers=workers, advance=advance,
+        )  # fmt: skip
     logits = found.outputs
-    if embeddings is not None:
+    if file is not None:
         logits = classifier.logits(found.outputs) if len(found.outputs) else found.outputs
-        _write_embeddings(Path(embeddings), found, files)
+        _write_embeddings(file, found, files)
+        count, length = found.outputs.shape
+        observer.say(f"wrote {count:,} x {length} features to {file}")
     return inference.name_likeliest(found, logits, files, classifier.classes, top, classifier.task)
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise UserError(f"--batch-size must be at least 1, not {batch_size}")
+
+
+def _embeddings_file(name: str) -> Path:
+    """The .npz file of this name; raises UserError when it cannot be written."""
+    file = Path(name if Path(name).suffix else f"{name}.npz")
+    if file.suffix != ".npz":
+        raise UserError(f"--embeddings writes an .npz file, not {file.suffix}: {name}")
+    if not file.parent.is_dir():
+        raise UserError(f"cannot write {file}: no folder {file.parent}")
+    if file.is_dir():
+        raise UserError(f"cannot write {file}: it is a folder")
+    return file
 
 
 def _write_embeddings(file: Path, found: inference.Outputs, files: list[str]) -> None:

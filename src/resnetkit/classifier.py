@@ -1,6 +1,7 @@
 """THE artefact: a network, its preprocessing and its class names in one folder."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,14 @@ from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.resnet import ResNet, with_layout
 from resnetkit.nets.spec import ResNetSpec
+from resnetkit.sums import SUMS, check_sum, require_listed, sums_text
 from resnetkit.weights import load_weights
 
-FORMAT = 1
+FORMAT = 2
+"""1 had no SHA256SUMS; it is still read."""
+
+CHECKED = ("config.json", "model.safetensors")
+"""Files of which one wrong bit is found on load."""
 
 
 @dataclass(frozen=True)
@@ -109,14 +115,19 @@ class Classifier:
         return inference.evaluate(self, source, self.transform, self.classes, **options)
 
     def predict(
-        self, paths: list[str], *, top: int = 5, workers: int = 2
+        self,
+        paths: str | Path | Sequence[str | Path],
+        *,
+        top: int = inference.TOP,
+        workers: int = 2,
     ) -> list[inference.Prediction]:
-        """The likeliest classes of image files; one that cannot be read has an `error`."""
+        """The likeliest classes of image files; an unreadable one has an `error`."""
+        paths = [str(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
         found = inference.run(self, FileSource(paths), self.transform, workers=workers)
         return inference.name_likeliest(found, found.outputs, paths, self.classes, top, self.task)
 
     def save(self, folder: Path) -> None:
-        """Write `model.safetensors`, `config.json` and a README.md; the folder appears whole."""
+        """Write weights, config.json, README.md and SHA256SUMS; the folder appears whole."""
         state = {name: t.contiguous().cpu() for name, t in self.net.state_dict().items()}
         config = {
             "format": FORMAT,
@@ -131,6 +142,7 @@ class Classifier:
             text = json.dumps(config, indent=2)
             (beside / "config.json").write_text(text + "\n", encoding="utf-8")
             (beside / "README.md").write_bytes(self._card().encode(errors="backslashreplace"))
+            (beside / SUMS).write_text(sums_text(beside, CHECKED), encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> "Classifier":
@@ -140,7 +152,7 @@ class Classifier:
             UserError: there is none, the run is unfinished, or a file is damaged.
         """
         folder = classifier_folder(Path(path))
-        config = _read_config(folder / "config.json")
+        config = _read_config(folder)
         where = str(folder / "config.json")
         spec = ResNetSpec.from_dict(config.spec, where=f"{where}: spec")
         transform = from_plain(Transform, config.transform, where=f"{where}: transform")
@@ -212,12 +224,19 @@ def classifier_folder(path: Path) -> Path:
     raise UserError(f"{path} is neither a run nor a Classifier folder: it has no config.json")
 
 
-def _read_config(file: Path) -> _Config:
+def _read_config(folder: Path) -> _Config:
+    """config.json, when it is as it was written; `read_state` finds out about the weights."""
+    file = folder / "config.json"
+    if (folder / SUMS).exists():
+        check_sum(file)
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{file} is damaged: {error}") from None
     config = from_plain(_Config, data, where=str(file))
-    if config.format != FORMAT:
-        raise UserError(f"{file} has format {config.format}; this resnetkit reads {FORMAT}")
+    if not 1 <= config.format <= FORMAT:
+        raise UserError(f"{file} has format {config.format}; this resnetkit reads 1 to {FORMAT}")
+    if config.format > 1:
+        for name in CHECKED:
+            require_listed(folder / name)
     return config

@@ -4,6 +4,7 @@ import argparse
 import io
 import json
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -64,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def train(options: argparse.Namespace) -> int:
     """`resnetkit train DATA`."""
     from resnetkit import api
+    from resnetkit.training.few import counted
     from resnetkit.training.run_folder import read_metrics
     from resnetkit.training.session import RunResult, Session
 
@@ -72,6 +74,8 @@ def train(options: argparse.Namespace) -> int:
     settings |= {field.name: given[field.name] for field in fields(Session)}
     if options.resume and options.recipe is not None:
         raise UserError("--resume takes the recipe of the run; leave --recipe out")
+    if options.resume and options.out is None and options.data is not None:
+        raise UserError(f"write --resume --out {options.data}: the run folder goes behind --out")
     recipe = options.recipe or "default"
     result = api.train(options.data, recipe=recipe, resume=options.resume, **settings)
     if not is_first():
@@ -94,8 +98,9 @@ def train(options: argparse.Namespace) -> int:
     if result.already_finished:
         say(f"{run} is finished already: {result.epochs:g} epochs, {accuracy}")
         return 0
-    data = options.data or "DATA"
-    say(f"\nfinished: {result.steps:,} steps, {result.seconds:,.0f} s of training; {accuracy}")
+    data = shlex.quote(options.data or result.data)
+    steps = counted(result.steps, "step")
+    say(f"\nfinished: {steps}, {result.seconds:,.0f} s of training; {accuracy}")
     say(f"  curves      {run}/curves.png")
     say(f"  classifier  {run}/classifier")
     say("next:")
@@ -138,6 +143,7 @@ def evaluate(options: argparse.Namespace) -> int:
         part=options.part,
         data_dir=options.data_dir,
         strict=options.strict,
+        batch_size=options.batch_size,
         workers=workers,
         observer=TerminalObserver(),
     )
@@ -145,6 +151,9 @@ def evaluate(options: argparse.Namespace) -> int:
         return 0
     for bad in found.skipped:
         say(f"left out: {bad}")
+    if found.skipped:
+        count = len(found.skipped)
+        say(f"{count:,} of {count + found.result.images:,} images left out")
     for warning in found.warnings:
         say(f"warning: {warning}")
     print(json.dumps(found.to_dict()) if options.json else tables.evaluation(found))
@@ -166,6 +175,7 @@ def predict(options: argparse.Namespace) -> int:
         options.paths,
         top=options.top,
         embeddings=options.embeddings,
+        batch_size=options.batch_size,
         workers=workers,
         observer=TerminalObserver(),
     )
@@ -226,7 +236,7 @@ def models(options: argparse.Namespace) -> int:
     elif options.image_size is None:
         print(tables.zoo(found))
     else:
-        print("\n".join(tables.stages(name, size, summary) for name, size, summary in found))
+        print("\n\n".join(tables.stages(name, size, summary) for name, size, summary in found))
     return 0
 
 

@@ -11,14 +11,21 @@ import types
 import typing
 from typing import Any, Literal, TypeVar
 
-from resnetkit.errors import UserError, nearest
+from resnetkit.errors import UserError, nearest, not_one_of
 
 T = TypeVar("T")
 
 
-def option(default: Any, meaning: str, *, least: float | None = None, most: float | None = None):
-    """A dataclass field with its one-line help and the range its numbers must lie in."""
-    metadata = {"help": meaning, "least": least, "most": most}
+def option(
+    default: Any,
+    meaning: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    metavar: str | None = None,
+):
+    """A dataclass field with its help, the range its numbers must lie in, its word in the help."""
+    metadata = {"help": meaning, "least": least, "most": most, "metavar": metavar}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -77,7 +84,7 @@ def _value(kind: Any, value: Any, where: str, base: Any) -> Any:
         return _value(next(a for a in arguments if a is not type(None)), value, where, base)
     if origin is Literal:
         if value not in arguments:
-            raise UserError(f"{where}: {value!r} is not one of {', '.join(map(str, arguments))}")
+            raise UserError(f"{where}: {not_one_of(value, arguments)}")
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):
@@ -110,7 +117,7 @@ def parse(kind: Any, text: str) -> Any:
         return tuple(parse(arguments[0], item) for item in text.split(",") if item)
     if origin is Literal:
         if text not in arguments:
-            raise UserError(f"{text!r} is not one of {', '.join(arguments)}")
+            raise UserError(not_one_of(text, arguments))
         return text
     if kind in (int, float):
         try:

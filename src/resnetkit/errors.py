@@ -21,3 +21,11 @@ def nearest(word: str, known: Iterable[str], *, most: int = 3) -> str:
     if close:
         return f"did you mean {' or '.join(close)}?"
     return f"known: {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}"
+
+
+def not_one_of(word: object, choices: Iterable[str]) -> str:
+    """What is said of a word that is none of a few; the one it is close to is pointed out."""
+    choices = [str(choice) for choice in choices]
+    close = difflib.get_close_matches(str(word), choices, n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return f"{word!r} is not one of {', '.join(choices)}{hint}"

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any, NoReturn
 
 from resnetkit.config import parse
-from resnetkit.errors import UserError
+from resnetkit.errors import UserError, not_one_of
 from resnetkit.training.recipe import Recipe, flat_fields, named_recipes
 
 Run = Callable[[argparse.Namespace], int]
@@ -16,6 +16,10 @@ Run = Callable[[argparse.Namespace], int]
 _DATA = (
     "fashion-mnist, a folder with one subfolder a class (or train/, val/, test/ of such), or a "
     "CSV of path,label[,part], several classes as cat;dog"
+)
+_DATA_DIR = (
+    "where the files of fashion-mnist are; default: $RESNETKIT_DATA, ~/.cache/resnetkit/"
+    "fashion-mnist, /usr/share/datasets/fashion-mnist"
 )
 _RUN = "a run folder such as runs/x, or a Classifier folder"
 
@@ -35,7 +39,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """One line instead of the usage."""
-        raise UserError(f"{message}; see {self.prog} --help")
+        hint = "" if message.endswith("?") else f"; see {self.prog} --help"
+        raise UserError(f"{message}{hint}")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """A word that is no choice, with the nearest one that is."""
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, not_one_of(value, action.choices))
 
     def _unknown(self, word: str) -> str:
         if not word.startswith("-"):
@@ -93,11 +103,9 @@ def _evaluate(parser: Parser) -> None:
     add("data", metavar="DATA", help=_DATA)
     help_part = "default: test, else val, else a flat folder whole"
     add("--part", choices=("train", "val", "test"), help=help_part)
-    add(
-        "--plot",
-        metavar="PNG",
-        help="draw the confusion matrix; of several classes, precision by recall",
-    )
+    help_plot = "draw the confusion matrix; of several classes, precision by recall"
+    add("--plot", metavar="PNG", help=help_plot)
+    _batch(parser)
     _images_and_output(parser)
     _machine(parser)
 
@@ -110,6 +118,7 @@ def _predict(parser: Parser) -> None:
     add("--top", type=number, default=3, metavar="N", help="classes to name; default: 3")
     help_embeddings = "write pooled features to a file: arrays features and paths"
     add("--embeddings", metavar="NPZ", help=help_embeddings)
+    _batch(parser)
     _json(parser)
     _machine(parser)
 
@@ -162,10 +171,16 @@ def _json(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
 
 
+def _batch(parser: Parser) -> None:
+    help_batch = "images computed at a time; default: 128"
+    number = _converter(int, "number")
+    parser.add_argument("--batch-size", type=number, default=128, metavar="N", help=help_batch)
+
+
 def _images_and_output(parser: Parser) -> None:
     add = parser.add_argument
     add("--strict", action="store_true", help="stop at an image that cannot be read")
-    add("--data-dir", metavar="FOLDER", help="where the files of fashion-mnist are")
+    add("--data-dir", metavar="FOLDER", help=_DATA_DIR)
     _json(parser)
 
 
@@ -190,7 +205,10 @@ def _recipe(parser: Parser) -> None:
         shown = "" if value is None else f"; default: {_shown(value)}"
         options: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
         if annotation is not bool:
-            options = {"type": _converter(annotation, name), "metavar": _metavar(annotation)}
+            options = {
+                "type": _converter(annotation, name),
+                "metavar": field.metadata.get("metavar") or _metavar(annotation),
+            }
         groups[part].add_argument(
             f"--{name.replace('_', '-')}",
             default=argparse.SUPPRESS,

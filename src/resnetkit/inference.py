@@ -25,6 +25,9 @@ Model = Callable[[torch.Tensor], torch.Tensor]
 BATCH_SIZE = 128
 """Images at a time, where nothing else is said."""
 
+TOP = 3
+"""So many likeliest classes are named, where nothing else is said."""
+
 
 @dataclass(frozen=True)
 class Prediction:

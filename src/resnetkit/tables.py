@@ -12,6 +12,9 @@ from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.summary import Summary, summarise
 from resnetkit.nets.zoo import ZOO, models
 
+TOP_5_FROM = 5
+"""Of so many classes or fewer every image is among the likeliest five."""
+
 MOST_CONFUSED = 5
 """Rows of the list of classes that are taken for one another."""
 
@@ -85,9 +88,9 @@ def evaluation(found: Evaluation) -> str:
         return _multi_label(found.part, result)
     low, high = result.interval
     lines = [
-        f"{result.images:,} images, part {found.part}",
+        f"{result.images:,} images, {_part(found.part)}",
         f"top-1  {result.top1:.2%}  (95% interval {low:.2%} to {high:.2%})",
-        f"top-5  {result.top5:.2%}",
+        *([f"top-5  {result.top5:.2%}"] if len(result.classes) > TOP_5_FROM else []),
         f"loss   {result.loss:.4f}",
         f"calibration error  {result.ece:.4f}",
     ]
@@ -105,7 +108,7 @@ def evaluation(found: Evaluation) -> str:
         if i != j and count
     ]
     worst = sorted(mistakes, reverse=True)[:MOST_CONFUSED]
-    lines += ["", table_text(table).rstrip()]
+    lines += ["", table_text(table)]
     if worst:
         lines += ["", "most confused:"]
         lines += [f"  {count:,} x {true} taken for {taken}" for count, true, taken in worst]
@@ -198,7 +201,11 @@ def table_text(table: Table) -> str:
     console = Console(width=200, color_system=None)
     with console.capture() as capture:
         console.print(table, markup=False)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()).strip("\n")
+
+
+def _part(part: str) -> str:
+    return "all that there are: no part was chosen" if part == "all" else f"part {part}"
 
 
 def _giga(multiply_adds: int) -> str:

@@ -19,6 +19,9 @@ from resnetkit.training.observer import Observer
 LINE_EVERY = 15.0
 """Seconds between lines where there is no terminal."""
 
+SOON = 2.0
+"""Seconds before the end of an epoch, about, from which on its own line is waited for."""
+
 
 class TerminalObserver(Observer):
     """Shows progress to a person."""
@@ -27,6 +30,7 @@ class TerminalObserver(Observer):
         self.console = console or Console(stderr=True, highlight=False)
         self.bar: Progress | None = None
         self.task, self.last = TaskID(0), time.monotonic()
+        self.began = self.last
 
     def say(self, text: str) -> None:
         """A line, above the bar when there is one."""
@@ -50,9 +54,16 @@ class TerminalObserver(Observer):
         text = f"epoch {epoch:.1f}/{epochs}  loss {loss:.3f}  {rate:,.0f} images/s"
         if self.console.is_terminal:
             self._move_bar(text, step, steps)
-        elif time.monotonic() - self.last >= LINE_EVERY:
+        elif time.monotonic() - self.last >= LINE_EVERY and not self._ends_soon(epoch):
             self.say(f"{text}  {step / steps:.0%}")
             self.last = time.monotonic()
+
+    def _ends_soon(self, epoch: float) -> bool:
+        """Whether the epoch's own line comes in a moment, as far as can be told."""
+        done = epoch % 1
+        if min(done, 1 - done) < 1e-6:
+            return True
+        return (time.monotonic() - self.began) * (1 - done) / done < SOON
 
     def _move_bar(self, text: str, step: int, steps: int) -> None:
         if self.bar is None:
@@ -77,7 +88,7 @@ class TerminalObserver(Observer):
             f"accuracy {row['val_top1']:.2%}{_mean_ap(row)}; "
             f"{row['images_per_second']:,.0f} images/s"
         )
-        self.last = time.monotonic()
+        self.last = self.began = time.monotonic()
 
     def close(self) -> None:
         """Take the bar away."""

@@ -1,6 +1,8 @@
 """Files of weights -> a network, checked before anything is changed. No pickles are run."""
 
 import pickle
+import struct
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import torch
 from torch import nn
 
 from resnetkit.errors import UserError
+from resnetkit.sums import check_sum, sums_of
 
 
 def read_state(file: str | Path) -> dict[str, torch.Tensor]:
@@ -21,12 +24,17 @@ def read_state(file: str | Path) -> dict[str, torch.Tensor]:
     path = Path(file)
     if not path.is_file():
         raise UserError(f"no such file of weights: {path}")
+    if sums_of(path):
+        check_sum(path)
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (safetensors.SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError,
-            pickle.UnpicklingError, zipfile.BadZipFile) as error:  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a pickle, which is refused below
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (safetensors.SafetensorError, OSError, RuntimeError, ValueError, EOFError, LookupError,
+            TypeError, AttributeError, ImportError, AssertionError, MemoryError, OverflowError,
+            struct.error, pickle.UnpicklingError, zipfile.BadZipFile) as error:  # fmt: skip
         if path.suffix == ".safetensors":
             reason = f"it is damaged ({error})"
         else:
@@ -59,6 +67,11 @@ def load_weights(
         state = {name: t for name, t in state.items() if not name.startswith("head.")}
     problems = [f"missing {name}" for name in own if name not in state]
     problems += [f"left over {name}" for name in state if name not in own]
+    problems += [
+        f"{name} is {state[name].dtype}, not {own[name].dtype}"
+        for name in own
+        if name in state and state[name].is_floating_point() != own[name].is_floating_point()
+    ]
     problems += [
         f"{name} is {tuple(state[name].shape)}, not {tuple(own[name].shape)}"
         for name in own

@@ -49,7 +49,7 @@ def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(small_disk, tmp_p
     with pytest.raises(rk.UserError, match=r"cannot write .*step-0000000\d\d.* the one before it"):
         rk.train("fashion-mnist", observer=AfterTheFirstEpoch(fill), **settings)
     assert sorted(p.name for p in out.iterdir()) == [
-        "checkpoints", "data.json", "metrics.jsonl", "recipe.yaml",
+        "SHA256SUMS", "checkpoints", "data.json", "metrics.jsonl", "recipe.yaml",
     ]  # fmt: skip
     assert not list(out.rglob(".unfinished*"))
     filler.unlink()

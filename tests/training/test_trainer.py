@@ -61,6 +61,7 @@ def undisturbed(tmp_path_factory) -> Path:
 def test_the_run_folder(undisturbed):
     names = sorted(p.name for p in undisturbed.iterdir())
     assert names == [
+        "SHA256SUMS",
         "checkpoints",
         "classifier",
         "curves.png",

@@ -6,11 +6,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from resnetkit.config import check_ranges, from_plain, option, to_plain
 from resnetkit.data.augmentation import Augmentation
 from resnetkit.errors import UserError, nearest
+from resnetkit.plain_yaml import read_yaml, yaml_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +112,12 @@ class Recipe:
         "stop", "rollback: back to the epoch's start with half the rate, three times at most"
     )
     identity_start: bool = option(False, "begin with every residual block as the identity")
-    weights: str | None = option(None, "begin with these: a file, a run or a Classifier folder")
-    freeze: str = option("none", "head: train the head alone; stages:N: keep stem and N stages")
+    weights: str | None = option(
+        None, "begin with these: a file, a run or a Classifier folder", metavar="PATH"
+    )
+    freeze: str = option(
+        "none", "head: train the head alone; stages:N: keep stem and N stages", metavar="PART"
+    )
     unfreeze_at: float | None = option(
         None, "part of the run after which all is trained; by default never", least=0, most=1
     )
@@ -161,14 +164,7 @@ def _write(part: Any, lines: list[str], indent: str) -> None:
             lines += ["", f"{indent}{f.name}:"]
             _write(value, lines, indent + "  ")
         else:
-            text = yaml.safe_dump(
-                to_plain(value),
-                default_flow_style=True,
-                allow_unicode=str(value).isprintable(),
-                width=float("inf"),
-            )
-            text = text.removesuffix("...\n").rstrip("\n")
-            lines.append(f"{indent}{f.name}: {text}  # {f.metadata['help']}")
+            lines.append(f"{indent}{f.name}: {yaml_line(to_plain(value))}  # {f.metadata['help']}")
 
 
 _FOLDER = resources.files("resnetkit.training") / "recipes"
@@ -207,11 +203,21 @@ def read_recipe(name: str) -> Recipe:
 
 def parse_recipe(text: str, where: str) -> Recipe:
     """A recipe from YAML text; raises UserError."""
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"{where}: not plain YAML: {error}") from None
-    return from_plain(Recipe, data or {}, where=where, base=Recipe())
+    data = read_yaml(text, where) or {}
+    if isinstance(data, dict):
+        _check_places(data, where)
+    return from_plain(Recipe, data, where=where, base=Recipe())
+
+
+def _check_places(data: dict, where: str) -> None:
+    """Raise UserError for a setting that is known and lies under another key than its own."""
+    known, top = flat_fields(), {f.name for f in fields(Recipe)}
+    for part, keys in (("", data), *((k, v) for k, v in data.items() if isinstance(v, dict))):
+        for key in keys:
+            home = known.get(key, (part,))[0] or ""
+            if home != part and not (part == "" and key in top):
+                place = f"under {home}:" if home else "at the top level"
+                raise UserError(f"{where}: {key} belongs {place}")
 
 
 def flat_fields() -> dict[str, tuple[str | None, Any, Any]]:

@@ -1,7 +1,8 @@
-"""The run folder: recipe.yaml, data.json, metrics.jsonl, checkpoints/, classifier/."""
+"""The run folder: recipe.yaml, data.json, metrics.jsonl, SHA256SUMS, checkpoints/, classifier/."""
 
 import contextlib
 import fcntl
+import hashlib
 import itertools
 import json
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 from resnetkit.config import from_plain, to_plain
 from resnetkit.errors import UserError
 from resnetkit.files import remove_tree, whole_folder, write_whole
+from resnetkit.sums import SUMS, check_sum, sum_line, sums_text
 from resnetkit.training.recipe import Recipe, parse_recipe
 
 METRICS = (
@@ -19,6 +21,9 @@ METRICS = (
     "images_per_second", "seconds",
 )  # fmt: skip
 """What a line of metrics.jsonl holds."""
+
+CHECKED = ("recipe.yaml", "data.json")
+"""Files of which one wrong bit is found when a run is resumed."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class RunFolder:
             (beside / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
             text = json.dumps(to_plain(data), indent=1)
             (beside / "data.json").write_text(text + "\n", encoding="utf-8")
+            (beside / SUMS).write_text(sums_text(beside, CHECKED), encoding="utf-8")
             (beside / "metrics.jsonl").touch()
             (beside / "checkpoints").mkdir()
         return cls(path)
@@ -73,16 +79,31 @@ class RunFolder:
         return (self.classifier / "config.json").is_file()
 
     def recipe(self) -> Recipe:
-        """The recipe of the run."""
+        """The recipe of the run; raises UserError when it is not as it was written."""
         file = self.path / "recipe.yaml"
+        self._check(file)
         return parse_recipe(file.read_text(encoding="utf-8"), str(file))
+
+    def _check(self, file: Path) -> None:
+        """Compare a file with its checksum; runs of earlier versions have none."""
+        if (self.path / SUMS).exists():
+            hint = "; bring it back, or start anew with another --out"
+            check_sum(file, "was changed after the run began", hint)
 
     def extend(self, recipe: Recipe) -> None:
         """Take over a recipe with more epochs; a finished run is unfinished from then on."""
         if recipe != self.recipe():
             if self.finished:
                 remove_tree(self.classifier)
-            write_whole(self.path / "recipe.yaml", recipe.to_yaml())
+            self._replace_recipe(recipe.to_yaml())
+
+    def _replace_recipe(self, text: str) -> None:
+        """Write recipe.yaml anew: whenever it is cut off, SHA256SUMS lists what there is."""
+        sums, digest = self.path / SUMS, hashlib.sha256(text.encode()).hexdigest()
+        if sums.exists():
+            write_whole(sums, sums.read_text(encoding="utf-8") + sum_line("recipe.yaml", digest))
+        write_whole(self.path / "recipe.yaml", text)
+        write_whole(sums, sums_text(self.path, CHECKED))
 
     @contextlib.contextmanager
     def locked(self) -> Generator[None]:
@@ -100,9 +121,10 @@ class RunFolder:
     def data(self) -> DataRecord:
         """What the run knows of its images."""
         file = self.path / "data.json"
+        self._check(file)
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{file} is damaged: {error}") from None
         return from_plain(DataRecord, content, where=str(file))
 
@@ -117,7 +139,7 @@ def read_metrics(file: Path) -> list[dict]:
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             break
         if not isinstance(row, dict) or not all(
             isinstance(row.get(key), int | float) for key in METRICS

@@ -18,6 +18,7 @@ from resnetkit.machine import ready_machine, repeatable
 from resnetkit.nets.resnet import ResNet, with_layout
 from resnetkit.ranks import RANK_TIMEOUT, Ranks
 from resnetkit.training import checkpoint
+from resnetkit.training.few import counted, few
 from resnetkit.training.images import check_same_data, choose_images, open_images
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe, differences, override
@@ -25,6 +26,7 @@ from resnetkit.training.replica import check_compiler
 from resnetkit.training.run_folder import DataRecord, RunFolder, read_metrics
 from resnetkit.training.schedule import depends_on_length
 from resnetkit.training.setup import plan_run, starting_network, transform_of
+from resnetkit.training.snapshot import check_same_recipe
 from resnetkit.training.stop import StopRequest
 from resnetkit.training.tensorboard import TensorboardObserver, check_tensorboard
 from resnetkit.training.trainer import Interrupted, Trainer
@@ -81,6 +83,7 @@ class RunResult:
         seconds: of training.
         val_top1: of the last weights (EMA where it is on) on the validation part.
         resumed_at: the step it went on from; 0 when fresh.
+        data: what it was trained on.
         interrupted: the signal that stopped it before its end.
         already_finished: there was nothing left to do.
     """
@@ -91,6 +94,7 @@ class RunResult:
     seconds: float
     val_top1: float | None
     resumed_at: int
+    data: str = ""
     interrupted: int | None = None
     already_finished: bool = False
 
@@ -145,7 +149,7 @@ def resume_run(
         before = ranks.together(run.recipe)
         recipe = _same_recipe(run.path, before, settings)
         if run.finished and recipe == before:
-            return _finished(run, recipe)
+            return ranks.together(lambda: _finished(run, recipe, first=ranks.first))
         _ready(session, ranks)
         dataset = ranks.together(lambda: open_images(recipe, session.data_dir))
         return _carry_on(run, recipe, session, observer, ranks, dataset)
@@ -245,7 +249,7 @@ class _ReadyRun:
                 trainer.observer = TensorboardObserver(self.observer, folder, trainer.history)
         self._announce(run, trainer, net)
         interrupted = None
-        with StopRequest(patient=self.ranks.count > 1) as stop:
+        with StopRequest(self.observer.say, patient=self.ranks.count > 1) as stop:
             try:
                 with self.ranks.watched(
                     lambda: f"at step {trainer.step:,}", lambda: stop.requested
@@ -266,6 +270,7 @@ class _ReadyRun:
             seconds=trainer.seconds,
             val_top1=trainer.history[-1]["val_top1"] if trainer.history else None,
             resumed_at=state.step if state else 0,
+            data=recipe.data.data,
             interrupted=interrupted,
         )
 
@@ -278,9 +283,12 @@ class _ReadyRun:
             f"{recipe.data.image_size} px in {len(self.record.classes)} classes"
         )
         self.observer.say(
-            f"on {self._machine()}; {trainer.steps:,} steps of {recipe.batch_size} images "
-            f"into {run.path}" + (f", from step {trainer.step:,} on" if trainer.step else "")
+            f"on {self._machine()}; {counted(recipe.epochs, 'epoch')}, "
+            f"{counted(trainer.steps, 'step')} of {recipe.batch_size} images into {run.path}"
+            + (f", from step {trainer.step:,} on" if trainer.step else "")
         )
+        for warning in few(trainer.steps, images["val"]):
+            self.observer.say(f"warning: {warning}")
 
     def _machine(self) -> str:
         """What was chosen for this machine, in a few words."""
@@ -333,10 +341,23 @@ def _same_recipe(run: Path, before: Recipe, settings: dict[str, Any]) -> Recipe:
     return after
 
 
-def _finished(run: RunFolder, recipe: Recipe) -> RunResult:
-    rows = read_metrics(run.metrics)
-    if not rows:
-        raise UserError(f"{run.metrics} is damaged: it has no line of a finished run")
+def _last_history(file: Path, recipe: Recipe, run: Path) -> list[dict]:
+    state = checkpoint.load(file)
+    check_same_recipe(state, recipe, run)
+    return state.history
+
+
+def _finished(run: RunFolder, recipe: Recipe, *, first: bool) -> RunResult:
+    """What the last checkpoint knows of the run, which metrics.jsonl is written anew from."""
+    run.data()
+    found = checkpoint.checkpoints(run.checkpoints)
+    rows = _last_history(found[-1], recipe, run.path) if found else []
+    if len(rows) != recipe.epochs:
+        rows = read_metrics(run.metrics)
+    elif first:
+        run.rewrite_metrics(rows)
+    if len(rows) != recipe.epochs:
+        raise UserError(f"{run.metrics} is damaged: it has not a line for each epoch")
     return RunResult(
         run=str(run.path),
         steps=rows[-1]["step"],
@@ -344,5 +365,6 @@ def _finished(run: RunFolder, recipe: Recipe) -> RunResult:
         seconds=rows[-1]["seconds"],
         val_top1=rows[-1]["val_top1"],
         resumed_at=rows[-1]["step"],
+        data=recipe.data.data,
         already_finished=True,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from resnetkit.classifier import Classifier, classifier_folder
+from resnetkit.classifier import Classifier
 from resnetkit.data import prepare
 from resnetkit.data.loader import batch_bounds
 from resnetkit.data.sources import Dataset, Source
@@ -52,7 +52,7 @@ def plan_run(
     frozen_parts(recipe.freeze, spec_of(recipe.model or ""))
     sources = choose_images(dataset, recipe, skipped)
     recipe = _measured(recipe, sources["train"], workers)
-    transform_of(recipe)
+    transform_of(recipe)  # before anything is made: mean and deviation may be a person's own
     record = DataRecord(
         classes=dataset.classes,
         fingerprints={
@@ -91,8 +91,9 @@ def _check_early(recipe: Recipe, dataset: Dataset) -> None:
         if reason:
             raise UserError(f"no identity start for {recipe.model}: {reason}")
         frozen_parts(recipe.freeze, spec_of(recipe.model))
-    if recipe.weights is not None and not Path(recipe.weights).exists():
-        raise UserError(f"no such file of weights: {recipe.weights}")
+    if recipe.weights is not None:
+        path = Path(recipe.weights)
+        Classifier.load(path) if path.is_dir() else read_state(path)
     if recipe.data.limit is not None and recipe.data.limit < len(dataset.classes):
         raise UserError(
             f"--limit {recipe.data.limit} is less than one image for each of "
@@ -149,8 +150,8 @@ def starting_network(
 def _load_start(net: ResNet, path: Path, classes: tuple[str, ...]) -> bool:
     """Load weights, the head only for the same classes; a bare file has just their number."""
     if path.is_dir():
-        state = read_state(classifier_folder(path) / "model.safetensors")
-        same = Classifier.load(path).classes == classes
+        begun = Classifier.load(path)
+        state, same = begun.net.state_dict(), begun.classes == classes
     else:
         state = read_state(path)
         head = state.get("head.weight")

@@ -1,5 +1,6 @@
 """A trainer's state, taken for a checkpoint and put back from one: with the bits of every rank."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -69,15 +70,9 @@ def put_back(trainer: "Trainer", state: checkpoint.State) -> None:
 
 def _check_same_run(trainer: "Trainer", state: checkpoint.State) -> None:
     run = trainer.run.path
-    began = from_plain(Recipe, state.recipe, where="checkpoint")
-    others = differences(began, trainer.recipe)
-    if not depends_on_length(trainer.recipe.schedule):
-        others.pop("epochs", None)
-    if others or state.step > trainer.steps or state.spec != trainer.net.spec.to_dict():
-        raise UserError(
-            f"the checkpoint in {run} belongs to another run: "
-            f"{', '.join(f'{k}: {v}' for k, v in others.items()) or 'another network'}"
-        )
+    check_same_recipe(state, trainer.recipe, run)
+    if state.step > trainer.steps or state.spec != trainer.net.spec.to_dict():
+        raise UserError(f"the checkpoint in {run} belongs to another run: another network")
     changed = [
         f"{name}: {state.environment.get(name)} -> {value}"
         for name, value in environment(trainer.device, trainer.ranks.count).items()
@@ -88,6 +83,17 @@ def _check_same_run(trainer: "Trainer", state: checkpoint.State) -> None:
             f"{run} cannot go on in the same bits: {'; '.join(changed)}; resume it as it was "
             f"started, or start anew with --weights {run}"
         )
+
+
+def check_same_recipe(state: checkpoint.State, recipe: Recipe, run: Path) -> None:
+    """Raise UserError when a checkpoint was made by another recipe than its run's."""
+    began = from_plain(Recipe, state.recipe, where="checkpoint")
+    others = differences(began, recipe)
+    if not depends_on_length(recipe.schedule):
+        others.pop("epochs", None)
+    if others:
+        changes = ", ".join(f"{k}: {v}" for k, v in others.items())
+        raise UserError(f"the checkpoint in {run} belongs to another run: {changes}")
 
 
 def _own(trainer: "Trainer") -> dict[str, torch.Tensor]:

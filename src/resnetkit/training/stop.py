@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from collections.abc import Callable
 
 
 class StopRequest:
@@ -10,12 +11,14 @@ class StopRequest:
     Outside the main thread signals cannot be caught; then nothing is ever requested.
 
     Args:
+        tell: is given a line for people, once; in a thread of its own, for what the signal has
+            interrupted may be in the middle of writing a line.
         patient: later signals do not act either: torchrun passes on the Ctrl-C that the terminal
             has sent to every rank already, and kills those that do not end.
     """
 
-    def __init__(self, *, patient: bool = False):
-        self.patient = patient
+    def __init__(self, tell: Callable[[str], None] = lambda _: None, *, patient: bool = False):
+        self.tell, self.patient = tell, patient
         self.signal: int | None = None
         self._before: dict[int, object] = {}
 
@@ -25,7 +28,10 @@ class StopRequest:
         return self.signal is not None
 
     def _ask(self, number: int, _frame: object) -> None:
-        self.signal = number
+        first, self.signal = self.signal is None, number
+        if first:
+            again = "" if self.patient else "; again to stop at once"
+            threading.Thread(target=self.tell, args=[f"stopping after this step{again}"]).start()
         if self.patient:
             return
         signal.signal(number, self._before[number])  # ty: ignore[invalid-argument-type]
