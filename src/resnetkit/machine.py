@@ -4,6 +4,7 @@ import ctypes
 import os
 import platform
 from importlib.metadata import version
+from typing import Any
 
 import torch
 
@@ -99,7 +100,8 @@ def repeatable(device: torch.device) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False
         torch.use_deterministic_algorithms(True, warn_only=True)
-        setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
+        deterministic: Any = torch.utils.deterministic
+        deterministic.fill_uninitialized_memory = False
 
 
 def computes_bf16(device: torch.device) -> bool:

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.training.test_trainer import SETTINGS, assert_equal_bits, train
+from tests.training.runs import SETTINGS, assert_equal_bits, train
 
 import resnetkit as rk
 from resnetkit.training.observer import Observer

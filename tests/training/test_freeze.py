@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.training.test_trainer import assert_equal_bits, stop_and_resume, train
+from tests.training.runs import assert_equal_bits, stop_and_resume, train
 
 import resnetkit as rk
 from resnetkit.training.freeze import frozen_at, frozen_parts, layer_rates

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from tests.training.test_trainer import assert_equal_bits, metrics, stop_and_resume, train
+from tests.training.runs import assert_equal_bits, metrics, stop_and_resume, train
 
 import resnetkit as rk
 from resnetkit.training.nonfinite import ForwardWatch, first_bad_gradient

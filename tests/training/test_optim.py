@@ -43,9 +43,9 @@ def test_sgd_with_nesterov_momentum(decay_norms):
     for pair in gradients:
         for name, g in zip(("weight", "bias"), pair, strict=True):
             decay = 0.01 if name == "weight" or decay_norms else 0.0
-            g = g + decay * expected[name]  # noqa: PLW2901
-            velocity[name] = 0.9 * velocity[name] + g
-            expected[name] = expected[name] - 0.1 * (g + 0.9 * velocity[name])
+            pull = g + decay * expected[name]
+            velocity[name] = 0.9 * velocity[name] + pull
+            expected[name] = expected[name] - 0.1 * (pull + 0.9 * velocity[name])
     steps(net, OptimiserRecipe(weight_decay=0.01, decay_norms=decay_norms), gradients)
     for name, parameter in net.named_parameters():
         torch.testing.assert_close(parameter.data, expected[name])

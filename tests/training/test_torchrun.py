@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import safetensors.torch
-from tests.training.test_trainer import FLAGS, assert_equal_bits, metrics
+from tests.training.runs import FLAGS, assert_equal_bits, metrics
 
 FLAGS = [*FLAGS, "--limit", "322"]  # the last batch has two images: one rank alone takes them
 

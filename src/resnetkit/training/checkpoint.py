@@ -88,7 +88,8 @@ def load(path: Path) -> State:
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
         if metadata.get("format") != FORMAT:
             raise ValueError(f"format {metadata.get('format')}, expected {FORMAT}")
         if metadata["sha256"] != _digest(metadata["state"], tensors):

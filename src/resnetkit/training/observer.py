@@ -17,12 +17,9 @@ class Observer:
         """A line for people."""
 
     @contextlib.contextmanager
-    def counting(
-        self,
-        what: str,  # noqa: ARG002
-        total: int,  # noqa: ARG002
-    ) -> Generator[Callable[[int], None]]:
+    def counting(self, what: str, total: int) -> Generator[Callable[[int], None]]:
         """Something of known length begins; the block calls the function with what is done."""
+        del what, total  # for those who override this
         yield lambda _: None
 
     def beat(
