@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 # torchvision's compiled operators belong to another build of torch: their names are enough here.
 library = torch.library.Library("torchvision", "DEF")
 for operator in ("nms", "qnms"):
     library.define(f"{operator}() -> ()")
+
+from PIL import Image  # noqa: E402
+from torchvision import models, transforms  # noqa: E402
 
 
 class FashionMNIST(torch.utils.data.Dataset):

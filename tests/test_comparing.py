@@ -11,7 +11,7 @@ import resnetkit as rk
 from resnetkit.cli import main
 from resnetkit.training.observer import Observer
 from resnetkit.training.tensorboard import SCALARS
-from tests.training.test_trainer import metrics, stop_and_resume, train
+from tests.training.runs import metrics, stop_and_resume, train
 
 
 @pytest.fixture(scope="module")

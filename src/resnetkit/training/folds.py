@@ -29,7 +29,7 @@ from resnetkit.machine import ready_machine
 from resnetkit.ranks import Ranks
 from resnetkit.training.images import check_classes, check_same_data, choose_images, open_images
 from resnetkit.training.observer import Observer
-from resnetkit.training.recipe import Recipe, differences, flat_fields, override
+from resnetkit.training.recipe import Recipe, differences, override, settings_of
 from resnetkit.training.run_folder import DataRecord, RunFolder, free_name, read_metrics
 from resnetkit.training.session import RunResult, Session, resume_run, start_run
 
@@ -257,7 +257,7 @@ def _train_fold(
 
 def _check_belongs(run: RunFolder, recipe: Recipe) -> None:
     """Raise UserError for a fold that was meanwhile trained by another recipe, or put there."""
-    settings, of = _settings(recipe), _settings(RunFolder.open(run.path).recipe())
+    settings, of = settings_of(recipe), settings_of(RunFolder.open(run.path).recipe())
     others = [
         f"{name}: {value} -> {of[name]}"
         for name, value in settings.items()
@@ -268,11 +268,6 @@ def _check_belongs(run: RunFolder, recipe: Recipe) -> None:
             f"{run.path} is not of this cross-validation's recipe: {'; '.join(others)}; remove it "
             f"to have the fold trained anew"
         )
-
-
-def _settings(recipe: Recipe) -> dict[str, Any]:
-    parts = {name: part for name, (part, _, _) in flat_fields().items()}
-    return {n: getattr(getattr(recipe, part) if part else recipe, n) for n, part in parts.items()}
 
 
 def _numbers(recipe: Recipe) -> range:
