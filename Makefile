@@ -7,13 +7,15 @@ RUN     := $(VENV)/bin/resnetkit
 DEMO    := runs/demo
 PEERS   := .venv-peers
 
-.PHONY: help demo test check data kill-resume bench peers clean
+.PHONY: help demo test check data kill-resume kill-ranks data-checks bench peers clean
 
 help:
 	@echo "make demo         train on Fashion-MNIST, look at it, use it (about 3 minutes)"
-	@echo "make test         all tests (about 1 minute)"
+	@echo "make test         all tests (about 3 minutes)"
 	@echo "make check        ruff, ty, import-linter, deptry"
 	@echo "make kill-resume  20 runs killed and resumed, compared bit by bit (about 8 minutes)"
+	@echo "make kill-ranks   several ranks killed, restarted, stopped (about 25 minutes)"
+	@echo "make data-checks  100,000 files, 60,000 with duplicates, 2,000 damaged (about 5 minutes)"
 	@echo "make bench        training speed against torchvision, textbook against default (half an hour)"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -43,6 +45,20 @@ check: $(VENV)/.installed-dev
 
 kill-resume: data
 	$(PYTHON) benchmarks/kill_resume.py --runs 20
+
+kill-ranks: data
+	$(PYTHON) benchmarks/kill_ranks.py resume --ranks 2 --runs 10
+	$(PYTHON) benchmarks/kill_ranks.py resume --ranks 4 --runs 10
+	$(PYTHON) benchmarks/kill_ranks.py elastic --ranks 2 --runs 10
+	$(PYTHON) benchmarks/kill_ranks.py saving --ranks 2 --runs 20
+	$(PYTHON) benchmarks/kill_ranks.py hang --ranks 4 --runs 2
+	$(PYTHON) benchmarks/kill_folds.py --runs 5
+	$(PYTHON) benchmarks/ranks_equal.py
+
+data-checks: data
+	$(PYTHON) benchmarks/many_files.py
+	$(PYTHON) benchmarks/check_duplicates.py
+	$(PYTHON) benchmarks/fuzz_images.py --files 2000
 
 # torchvision's wheel asks for a CUDA build of torch: it goes without its dependencies into an
 # environment of its own, beside the same CPU torch.
