@@ -13,7 +13,7 @@ from pathlib import Path
 
 from resnetkit.errors import UserError
 from resnetkit.flags import make_parser
-from resnetkit.ranks import Quiet, RankError, is_first
+from resnetkit.ranks import Quiet, RankError, end_process, is_first
 from resnetkit.training.recipe import flat_fields
 
 MOST_PIXELS_A_SIDE = 10_000
@@ -24,6 +24,12 @@ SIGNAL_EXIT = 128
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 2 for what the person can mend, in one line."""
+    code = _run(arguments)
+    end_process(code)
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     warnings.filterwarnings("ignore", module=r"PIL\.")
     runs = {
         "train": train,

@@ -8,6 +8,7 @@ is a new one, so that no rank reads what an earlier attempt has left.
 import contextlib
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +44,18 @@ class Quiet(UserError):
 def is_first() -> bool:
     """Whether this process is the one that prints and writes: rank 0, or the only one."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def end_process(code: int) -> None:
+    """End one of several ranks at once; does nothing where there is one process alone.
+
+    While the interpreter is taken down, threads that still let go of exchanged tensors ask for its
+    lock, and the process aborts: torchrun would take a finished job for a failed one.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def local_ranks() -> tuple[int, int]:
@@ -98,14 +111,16 @@ class Ranks:
         return [self._store.get(key).decode() for key in keys]
 
     def together(self, work: Callable[[], T]) -> T:
-        """Run `work` on every rank; a UserError of one is raised on all, named by its rank."""
+        """Run `work` on every rank; an error of one is raised on all, its rank named."""
+        if self.count == 1:
+            return work()
         result, error = None, ""
         try:
             result = work()
         except UserError as raised:
-            if self.count == 1:
-                raise
             error = str(raised)
+        except OSError as raised:
+            error = f"{raised.filename or 'input or output'}: {raised.strerror or raised}"
         for rank, said in enumerate(self.exchange(error)):
             if said:
                 message = said if rank == 0 else f"rank {rank}: {said}"

@@ -259,10 +259,8 @@ class _ReadyRun:
                 interrupted = error.signal
             finally:
                 trainer.observer.close()
-        if interrupted is None and self.ranks.first:
-            training = self._training(trainer)
-            classes, task = self.record.classes, self.dataset.task
-            Classifier(trainer.trained, transform, classes, training, task).save(run.classifier)
+        if interrupted is None:
+            self.ranks.lead(lambda: self._leave_classifier(run, trainer))
         return RunResult(
             run=str(run.path),
             steps=trainer.step,
@@ -273,6 +271,13 @@ class _ReadyRun:
             data=recipe.data.data,
             interrupted=interrupted,
         )
+
+    def _leave_classifier(self, run: RunFolder, trainer: Trainer) -> None:
+        """What the run was for; no rank ends before it is whole."""
+        training = self._training(trainer)
+        classes, task = self.record.classes, self.dataset.task
+        judge = Classifier(trainer.trained, self.transform, classes, training, task)
+        judge.save(run.classifier)
 
     def _announce(self, run: RunFolder, trainer: Trainer, net: ResNet) -> None:
         recipe, images = self.recipe, {p: len(s) for p, s in self.sources.items()}
