@@ -248,17 +248,7 @@ class _ReadyRun:
                 folder = run.path / "tensorboard"
                 trainer.observer = TensorboardObserver(self.observer, folder, trainer.history)
         self._announce(run, trainer, net)
-        interrupted = None
-        with StopRequest(self.observer.say, patient=self.ranks.count > 1) as stop:
-            try:
-                with self.ranks.watched(
-                    lambda: f"at step {trainer.step:,}", lambda: stop.requested
-                ):
-                    trainer.fit(stop, self.session.checkpoint_seconds)
-            except Interrupted as error:
-                interrupted = error.signal
-            finally:
-                trainer.observer.close()
+        interrupted = self._fit(trainer)
         if interrupted is None:
             self.ranks.lead(lambda: self._leave_classifier(run, trainer))
         return RunResult(
@@ -271,6 +261,20 @@ class _ReadyRun:
             data=recipe.data.data,
             interrupted=interrupted,
         )
+
+    def _fit(self, trainer: Trainer) -> int | None:
+        """Train; returns the signal that stopped it before its end."""
+        with StopRequest(self.observer.say, patient=self.ranks.count > 1) as stop:
+            try:
+                with self.ranks.watched(
+                    lambda: f"at step {trainer.step:,}", lambda: stop.requested
+                ):
+                    trainer.fit(stop, self.session.checkpoint_seconds)
+            except Interrupted as error:
+                return error.signal
+            finally:
+                trainer.observer.close()
+        return None
 
     def _leave_classifier(self, run: RunFolder, trainer: Trainer) -> None:
         """What the run was for; no rank ends before it is whole."""
