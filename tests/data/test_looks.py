@@ -85,3 +85,21 @@ def test_a_cache_that_cannot_be_written_is_done_without(folder, monkeypatch, tmp
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert look(folder, monkeypatch)[1] == 39
     assert look(folder, monkeypatch)[1] == 39
+
+
+def test_parts_in_one_folder_do_not_drive_each_other_out(folder, monkeypatch):
+    """As a CSV names them: the files of train and val lie side by side."""
+    paths, decoded = images_under(folder), []
+    whole = looks_module.decode
+    monkeypatch.setattr(looks_module, "decode", lambda *a: decoded.append(a[1]) or whole(*a))
+    parts = (paths[0::2], paths[1::2])
+    first = [look_at(part, 1) for part in parts]
+    assert len(decoded) == len(paths) == 39
+    again = [look_at(part, 1) for part in parts]
+    assert len(decoded) == 39
+    assert all(same(a, b) for a, b in zip(first, again, strict=True))
+    assert sum(len(look.reasons) for look in again) == 2
+    (folder / "Bag" / "1.png").unlink()
+    look_at([*parts[0], str(folder / "new.png")], 1)  # what is gone is not kept for ever
+    (kept,) = (cache_folder() / "looks").iterdir()
+    assert not any(b"/Bag/1.png" in name for name in looks_module._kept(kept)[0])

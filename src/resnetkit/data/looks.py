@@ -119,18 +119,24 @@ def _place(paths: Sequence[str]) -> Path:
     return cache_folder() / "looks" / f"{name}.npz"
 
 
-def _remember(place: Path, paths: Sequence[str], looks: Looks) -> np.ndarray:
-    """Fill in what is known of unchanged files; returns for which ones it is."""
-    known = np.zeros(len(paths), bool)
+def _kept(place: Path) -> tuple[list[bytes], np.ndarray, dict[int, str]]:
+    """Names, numbers (a row each: size, time, sum, shape) and reasons that were written down."""
     try:
         with np.load(place, allow_pickle=False) as kept:
             names = kept["names"].tobytes().split(b"\0")
             numbers = kept["numbers"]
-            reasons = json.loads(kept["reasons"].tobytes())
+            reasons = {int(row): why for row, why in json.loads(kept["reasons"].tobytes()).items()}
+        if numbers.shape == (len(names), 6):
+            return names, numbers, reasons
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return known
-    if numbers.shape != (len(names), 6):
-        return known
+        pass
+    return [], np.empty((0, 6), np.int64), {}
+
+
+def _remember(place: Path, paths: Sequence[str], looks: Looks) -> np.ndarray:
+    """Fill in what is known of unchanged files; returns for which ones it is."""
+    known = np.zeros(len(paths), bool)
+    names, numbers, reasons = _kept(place)
     rows = {name: row for row, name in enumerate(names)}
     where = np.array([rows.get(os.fsencode(path), _NOT_THERE) for path in paths], np.int64)
     found = np.flatnonzero(where >= 0)
@@ -139,24 +145,31 @@ def _remember(place: Path, paths: Sequence[str], looks: Looks) -> np.ndarray:
     found, old, where = found[same], old[same], where[found][same]
     looks.sums[found], looks.shapes[found] = old[:, 2], old[:, 3:]
     known[found] = looks.sizes[found] >= 0
-    told = {int(row): reason for row, reason in reasons.items()}
     for row, before in zip(found.tolist(), where.tolist(), strict=True):
-        if before in told:
-            looks.reasons[row] = told[before]
+        if before in reasons:
+            looks.reasons[row] = reasons[before]
     return known
 
 
 def _keep(place: Path, paths: Sequence[str], looks: Looks) -> None:
-    """Write down what was found; where that cannot be, it is found again next time."""
+    """Write down what was found; where that cannot be, it is found again next time.
+
+    What is kept of other files stays while they are there: the parts that a CSV names may lie in
+    one folder.
+    """
+    names = [os.fsencode(path) for path in paths]
+    mine, (before, old, why) = set(names), _kept(place)
+    stay = [i for i, name in enumerate(before) if name not in mine and os.path.exists(name)]  # noqa: PTH110
     numbers = np.column_stack([looks.sizes, looks.times, looks.sums, looks.shapes])
-    names = b"\0".join(os.fsencode(path) for path in paths)
-    reasons = json.dumps(looks.reasons).encode()
+    others = {len(names) + at: why[i] for at, i in enumerate(stay) if i in why}
+    names, numbers = names + [before[i] for i in stay], np.concatenate([numbers, old[stay]])
+    reasons = json.dumps(looks.reasons | others).encode()
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(place) as beside, beside.open("wb") as out:
             np.savez(
                 out,
-                names=np.frombuffer(names, np.uint8),
+                names=np.frombuffer(b"\0".join(names), np.uint8),
                 numbers=numbers,
                 reasons=np.frombuffer(reasons, np.uint8),
             )
