@@ -122,6 +122,17 @@ def test_as_a_table(wild, capfdbinary):
     assert "<b>猫<b>" in said
 
 
+def test_a_phones_picture_is_no_animation(tmp_path, fashion, capsys):
+    small = Image.fromarray(fashion.parts["train"].image(0)[:, :, 0]).convert("RGB")
+    (tmp_path / "a").mkdir()
+    large, place = small.resize((64, 64)), tmp_path / "a" / "phone.jpg"
+    large.save(place, "MPO", save_all=True, append_images=[small])
+    assert main(["check", str(tmp_path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["formats"] == {"MPO": 1}
+    assert found["odd"] == {}
+
+
 def test_a_good_data_set_has_nothing_to_say(tmp_path, fashion, capsys):
     source = fashion.parts["train"]
     for label in ("a", "b"):

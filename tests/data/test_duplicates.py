@@ -8,6 +8,7 @@ from PIL import Image
 
 from resnetkit.data import duplicates
 from resnetkit.data.duplicates import SIDE, near_pairs
+from resnetkit.data.examine import joined
 
 
 def thumb(picture: Image.Image) -> np.ndarray:
@@ -74,3 +75,12 @@ def test_too_many_are_compared_within_their_groups_only(pictures, monkeypatch):
     assert near_pairs(thumbs, tints, groups).tolist() == [[0, 1], [2, 3], [4, 5]]
     monkeypatch.setattr(duplicates, "MOST_COMPARED", 5)
     assert not len(near_pairs(thumbs, tints, groups))
+
+
+def test_a_film_is_one_group_of_few_pairs(pictures):
+    """All pairs of frames that are alike would be as many as their square."""
+    noise = np.random.default_rng(0).normal(0, 1, (400, SIDE, SIDE))
+    frames = np.clip(thumb(pictures[0]) + noise, 0, 255).astype(np.uint8)
+    found = near_pairs(frames, np.zeros((400, 3), np.uint8), np.zeros(400, np.int64))
+    assert len(found) <= 400 * duplicates.NEAREST
+    assert joined(found) == [list(range(400))]

@@ -17,6 +17,9 @@ SIDE = 32
 ALIKE = 0.989
 """Least cosine of two candidates' descriptors."""
 
+NEAREST = 8
+"""So many candidates behind it are compared with a picture: those most alike."""
+
 MOST_UNEXPLAINED = 0.0028
 """Largest part of a picture's variance that shift and blur of its twin may leave unexplained."""
 
@@ -73,14 +76,36 @@ def _descriptors(thumbs: np.ndarray) -> Tensor:
 
 
 def _candidates(descriptors: Tensor) -> np.ndarray:
-    """Pairs of rows whose descriptors are alike: (pairs, 2), the lower row first."""
-    found = []
+    """Pairs of rows whose descriptors are alike: (pairs, 2), the lower row first.
+
+    A row has the NEAREST behind it at most: the frames of a film are all alike, and their pairs
+    are as many as their square.
+    """
+    found = [torch.empty(0, 2, dtype=torch.long)]
     blocks = descriptors.split(_BLOCK)
     for i, one in enumerate(blocks):
+        pairs, alike = torch.empty(0, 2, dtype=torch.long), torch.empty(0)
         for j, other in enumerate(blocks[i:], i):
-            pairs = (one @ other.T > ALIKE).nonzero() + torch.tensor([i * _BLOCK, j * _BLOCK])
-            found.append(pairs[pairs[:, 0] < pairs[:, 1]])
+            products = one @ other.T
+            if i == j:
+                products = products.triu(1)
+            new = (products > ALIKE).nonzero()
+            alike = torch.cat([alike, products[new[:, 0], new[:, 1]]])
+            pairs = torch.cat([pairs, new + torch.tensor([i * _BLOCK, j * _BLOCK])])
+            if len(pairs) > _BLOCK * NEAREST:
+                pairs, alike = _nearest(pairs, alike)
+        found.append(_nearest(pairs, alike)[0])
     return torch.cat(found).numpy()
+
+
+def _nearest(pairs: Tensor, alike: Tensor) -> tuple[Tensor, Tensor]:
+    """Of every first row the NEAREST pairs that are most alike."""
+    order = alike.argsort(descending=True, stable=True)
+    order = order[pairs[order, 0].argsort(stable=True)]
+    _, counts = pairs[order, 0].unique_consecutive(return_counts=True)
+    starts = (counts.cumsum(0) - counts).repeat_interleave(counts)
+    kept = order[torch.arange(len(order)) - starts < NEAREST]
+    return pairs[kept], alike[kept]
 
 
 def _unexplained(thumbs: np.ndarray, pairs: np.ndarray) -> np.ndarray:

@@ -192,7 +192,9 @@ def _see_file(path: str) -> Seen:
             "transparent": header.has_transparency_data,
         }
         try:
-            odd["animated: its first frame counts"] = getattr(header, "n_frames", 1) > 1
+            # a phone's MPO holds one picture in several sizes
+            several = kind != "MPO" and getattr(header, "n_frames", 1) > 1
+            odd["animated: its first frame counts"] = several
         except DAMAGE:
             odd["damaged after its first frame"] = True
     return _described(pixels, kind, mode, tuple(what for what, is_so in odd.items() if is_so))
@@ -235,7 +237,7 @@ def _twins(
     thumbs = np.stack([thumb for i in first if (thumb := seen[i].thumb) is not None])
     tints = np.array([seen[i].tint for i in first], np.uint8)
     pairs = near_pairs(thumbs, tints, labels[first])
-    near = [Twins(False, tuple(told(first[i]) for i in group)) for group in _joined(pairs)]
+    near = [Twins(False, tuple(told(first[i]) for i in group)) for group in joined(pairs)]
     return exact + near
 
 
@@ -246,12 +248,14 @@ def _label(dataset: Dataset, part: str, row: int) -> str:
     return dataset.classes[int(label)]
 
 
-def _joined(pairs: np.ndarray) -> list[list[int]]:
+def joined(pairs: np.ndarray) -> list[list[int]]:
     """Pairs that share an image make one group."""
     group: dict[int, list[int]] = {}
     for a, b in pairs.tolist():
         one, other = group.setdefault(a, [a]), group.setdefault(b, [b])
         if one is not other:
+            if len(one) < len(other):
+                one, other = other, one
             one += other
             for member in other:
                 group[member] = one
