@@ -27,7 +27,7 @@ STEP = (
     "--warmup-steps 0 --sync-bn"
 ).split()
 PIXELS = {"mean subtracted": [], "as they are": ["--mean", "0", "--std", "1"]}
-WHOLE = "--model resnet20 --limit 12000 --epochs 5 --batch-size 128 --seed 1".split()
+WHOLE = "--model resnet20 --limit 6000 --epochs 4 --batch-size 128 --seed 1".split()
 RESULTS = Path(__file__).parent / "results" / "ranks_equal.json"
 
 
