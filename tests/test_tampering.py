@@ -202,11 +202,19 @@ def test_a_torch_file_with_wrong_bytes_is_one_line_or_tensors(tmp_path):
     assert found > 20
 
 
-def test_integers_where_floats_are_expected(tmp_path):
+COUNT = "stages.0.0.norm1.num_batches_tracked"
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [("head.bias", "int64"), ("head.bias", "complex64"), (COUNT, "float32"), (COUNT, "complex64")],
+)
+def test_numbers_of_another_kind(tmp_path, name, dtype):
     net = rk.create("resnet8", classes=4, channels=1)
-    state = net.state_dict() | {"head.bias": torch.ones(4, dtype=torch.int64)}
+    state = net.state_dict()
+    state |= {name: state[name].to(getattr(torch, dtype))}
     safetensors.torch.save_file(state, tmp_path / "x.safetensors")
-    with pytest.raises(rk.UserError, match=r"head.bias is torch.int64, not torch.float32"):
+    with pytest.raises(rk.UserError, match=rf"{name} is torch.{dtype}, not torch\."):
         rk.load_weights(net, tmp_path / "x.safetensors")
 
 
@@ -218,6 +226,8 @@ YAML = {
     "bomb": (BOMB + "epochs: *a29\n", "line 2: not plain YAML: the alias *a0"),
     "nested": ("[" * 10_000, "not plain YAML"),
     "date": ("epochs: 2001-99-99\n", "not plain YAML"),
+    "no date": ("!!timestamp x\n", "not plain YAML"),
+    "twice": ("epochs: 3\noptimiser:\n  lr: 1\n  lr: 2\n", "line 4: not plain YAML: the key lr"),
     "broken": ("model: resnet8\nepochs: [1, 2\nseed: 3\n", "line 3: not plain YAML"),
     "bytes": ("epochs: \x00", "not plain YAML"),
     "key": ("? [1, 2]\n: 3\n", "line 1: not plain YAML"),

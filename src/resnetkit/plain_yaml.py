@@ -4,12 +4,13 @@ from typing import Any
 
 import yaml
 from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
 
 from resnetkit.errors import UserError
 
 
 class _Plain(yaml.SafeLoader):
-    """Refuses aliases: a few lines of them stand for more data than any memory holds."""
+    """Refuses aliases, a few of which stand for more data than memory holds, and keys twice."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -17,6 +18,16 @@ class _Plain(yaml.SafeLoader):
             problem = f"the alias *{event.anchor}: write the value out"
             raise ComposerError(None, None, problem, event.start_mark)
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    problem = f"the key {key.value} stands there twice"
+                    raise ConstructorError(None, None, problem, key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def read_yaml(text: str, where: str) -> Any:
@@ -30,7 +41,7 @@ def read_yaml(text: str, where: str) -> Any:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"{where}{line}: not plain YAML: {error.problem:.200}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError, AttributeError, TypeError) as error:
         raise UserError(f"{where}: not plain YAML: {error!s:.200}") from None
 
 

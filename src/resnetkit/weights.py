@@ -70,7 +70,11 @@ def load_weights(
     problems += [
         f"{name} is {state[name].dtype}, not {own[name].dtype}"
         for name in own
-        if name in state and state[name].is_floating_point() != own[name].is_floating_point()
+        if name in state
+        and (
+            state[name].is_floating_point() != own[name].is_floating_point()
+            or state[name].is_complex()
+        )
     ]
     problems += [
         f"{name} is {tuple(state[name].shape)}, not {tuple(own[name].shape)}"

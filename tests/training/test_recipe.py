@@ -77,6 +77,9 @@ def test_a_file_of_ones_own_and_flags_above_it(tmp_path):
         ("optimiser: {momentum: 0.0}", "nesterov needs a momentum"),
         ("{batch_size: 2, optimiser: {accumulate: 3}}", "accumulate 3 is more than the batch's 2"),
         ("data: {channels: 2}", "channels must be 1 or 3"),
+        ("schedule: cosine", "schedule is a heading: write schedule: {schedule: cosine}"),
+        ("data: photos", "data is a heading: write data: {data: photos}"),
+        ("0", "expected keys and values, found 0"),
     ],
 )
 def test_mistakes_in_a_file(text, said):

@@ -203,7 +203,8 @@ def read_recipe(name: str) -> Recipe:
 
 def parse_recipe(text: str, where: str) -> Recipe:
     """A recipe from YAML text; raises UserError."""
-    data = read_yaml(text, where) or {}
+    data = read_yaml(text, where)
+    data = {} if data is None else data
     if isinstance(data, dict):
         _check_places(data, where)
     return from_plain(Recipe, data, where=where, base=Recipe())
@@ -212,6 +213,9 @@ def parse_recipe(text: str, where: str) -> Recipe:
 def _check_places(data: dict, where: str) -> None:
     """Raise UserError for a setting that is known and lies under another key than its own."""
     known, top = flat_fields(), {f.name for f in fields(Recipe)}
+    for key, value in data.items():
+        if key in top and known.get(key, (None,))[0] == key and not isinstance(value, dict):
+            raise UserError(f"{where}: {key} is a heading: write {key}: {{{key}: {value!s:.60}}}")
     for part, keys in (("", data), *((k, v) for k, v in data.items() if isinstance(v, dict))):
         for key in keys:
             home = known.get(key, (part,))[0] or ""
