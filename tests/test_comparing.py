@@ -10,6 +10,7 @@ from PIL import Image
 import resnetkit as rk
 from resnetkit.cli import main
 from resnetkit.training.observer import Observer
+from resnetkit.training.run_folder import RunFolder
 from resnetkit.training.tensorboard import SCALARS
 from tests.training.runs import metrics, stop_and_resume, train
 
@@ -21,7 +22,7 @@ def runs(tmp_path_factory):
     train(folder / "b", epochs=2, lr=0.05, model="resnet14")
     shutil.copytree(folder / "a", folder / "unfinished")
     shutil.rmtree(folder / "unfinished" / "classifier")
-    (folder / "unfinished" / "metrics.jsonl").write_text("")
+    RunFolder(folder / "unfinished").rewrite_metrics([])
     return folder
 
 

@@ -2,12 +2,15 @@
 
 import hashlib
 import re
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from resnetkit.errors import UserError
+from resnetkit.files import write_whole
 
 SUMS = "SHA256SUMS"
+_LOOKS, _PAUSE = 3, 0.05  # seconds between looks at a file that is being replaced
 
 
 def sums_text(folder: Path, names: Iterable[str]) -> str:
@@ -37,6 +40,48 @@ def check_sum(file: Path, changed: str = "is damaged or was changed", hint: str 
     """
     if file_sum(file) not in require_listed(file):
         raise UserError(f"{file} {changed}: its SHA-256 is not the one in {SUMS}{hint}")
+
+
+def read_listed(file: Path, changed: str) -> bytes:
+    """A file's bytes, compared with its sum; in a folder without SHA256SUMS they are as they are.
+
+    Raises:
+        UserError: SHA256SUMS does not list the file, or the file has become another; `changed`
+            are the words for that.
+    """
+    for look in range(_LOOKS):
+        content = file.read_bytes()
+        if not file.with_name(SUMS).exists():
+            return content
+        if hashlib.sha256(content).hexdigest() in require_listed(file):
+            return content
+        if look < _LOOKS - 1:  # a training may be replacing it this very moment
+            time.sleep(_PAUSE)
+    raise UserError(f"{file} {changed}: its SHA-256 is not the one in {SUMS}")
+
+
+def replace_listed(file: Path, text: str) -> None:
+    """Give a file other content: whenever this is cut off, SHA256SUMS lists what there is.
+
+    The lines of other files stay as they are. Where there is no SHA256SUMS none is made.
+
+    Raises:
+        UserError: the folder cannot be read or written any more.
+    """
+    sums = file.with_name(SUMS)
+    try:
+        before = sums.read_text(encoding="utf-8", errors="replace").split("\n")
+    except FileNotFoundError:
+        write_whole(file, text)
+        return
+    except OSError as error:
+        raise UserError(f"cannot write {file}: {error.strerror}") from None
+    before = [f"{line}\n" for line in before if line]
+    after = sum_line(file.name, hashlib.sha256(text.encode()).hexdigest())
+    write_whole(sums, "".join([*before, after]))
+    write_whole(file, text)
+    others = [line for line in before if not line.endswith(f"  {file.name}\n")]
+    write_whole(sums, "".join([*others, after]))
 
 
 def require_listed(file: Path) -> list[str]:

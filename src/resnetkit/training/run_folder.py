@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import hashlib
 import itertools
 import json
 import os
@@ -12,8 +11,8 @@ from pathlib import Path
 
 from resnetkit.config import from_plain, to_plain
 from resnetkit.errors import UserError
-from resnetkit.files import remove_tree, whole_folder, write_whole
-from resnetkit.sums import SUMS, check_sum, sum_line, sums_text
+from resnetkit.files import remove_tree, whole_folder
+from resnetkit.sums import SUMS, check_sum, read_listed, replace_listed, sums_text
 from resnetkit.training.recipe import Recipe, parse_recipe
 
 METRICS = (
@@ -22,8 +21,8 @@ METRICS = (
 )  # fmt: skip
 """What a line of metrics.jsonl holds."""
 
-CHECKED = ("recipe.yaml", "data.json")
-"""Files of which one wrong bit is found when a run is resumed."""
+CHECKED = ("recipe.yaml", "data.json", "metrics.jsonl")
+"""Files of which one wrong bit is found when a run is read."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,8 @@ class RunFolder:
             (beside / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
             text = json.dumps(to_plain(data), indent=1)
             (beside / "data.json").write_text(text + "\n", encoding="utf-8")
-            (beside / SUMS).write_text(sums_text(beside, CHECKED), encoding="utf-8")
             (beside / "metrics.jsonl").touch()
+            (beside / SUMS).write_text(sums_text(beside, CHECKED), encoding="utf-8")
             (beside / "checkpoints").mkdir()
         return cls(path)
 
@@ -95,15 +94,7 @@ class RunFolder:
         if recipe != self.recipe():
             if self.finished:
                 remove_tree(self.classifier)
-            self._replace_recipe(recipe.to_yaml())
-
-    def _replace_recipe(self, text: str) -> None:
-        """Write recipe.yaml anew: whenever it is cut off, SHA256SUMS lists what there is."""
-        sums, digest = self.path / SUMS, hashlib.sha256(text.encode()).hexdigest()
-        if sums.exists():
-            write_whole(sums, sums.read_text(encoding="utf-8") + sum_line("recipe.yaml", digest))
-        write_whole(self.path / "recipe.yaml", text)
-        write_whole(sums, sums_text(self.path, CHECKED))
+            replace_listed(self.path / "recipe.yaml", recipe.to_yaml())
 
     @contextlib.contextmanager
     def locked(self) -> Generator[None]:
@@ -130,13 +121,19 @@ class RunFolder:
 
     def rewrite_metrics(self, history: list[dict]) -> None:
         """Write metrics.jsonl anew, whole: with a line more, or cut back to a checkpoint's."""
-        write_whole(self.metrics, "".join(json.dumps(row) + "\n" for row in history))
+        text = "".join(json.dumps(row) + "\n" for row in history)
+        replace_listed(self.metrics, text)
 
 
 def read_metrics(file: Path) -> list[dict]:
-    """The lines of a metrics.jsonl up to the first that is none of a run's."""
+    """The lines of a metrics.jsonl up to the first that is none of a run's.
+
+    Raises:
+        UserError: the file is not as the run wrote it; `--resume` writes it anew.
+    """
     rows = []
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+    content = read_listed(file, "was changed after the run wrote it")
+    for line in content.decode(errors="replace").splitlines():
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):
