@@ -33,6 +33,10 @@ def test_what_differs_and_what_came_of_it(runs, capsys, tmp_path):
     said = capsys.readouterr().out
     assert "resnet14" in said
     assert "none yet" in said
+    assert "no, of 2 epochs" in said
+    for name in ("a", "b"):
+        parameters = sum(p.numel() for p in rk.load(runs / name).net.parameters())
+        assert f"{parameters:,}" in said
     assert "batch_size" not in said
     assert Image.open(picture).width > 800
 
@@ -52,13 +56,39 @@ def test_as_json(runs, capsys):
 def test_other_images_are_warned_of(runs, pictures, tmp_path):
     train(tmp_path / "seed", epochs=1, seed=6)
     (warning,) = rk.compare([runs / "a", tmp_path / "seed"]).warnings
-    assert warning.endswith("have held out different validation images")
+    assert warning.endswith("held out different validation images: accuracies are not comparable")
     rk.train(
         str(pictures), out=str(tmp_path / "p"), model="resnet8", image_size=28, epochs=1,
         threads=1, observer=Observer(),
     )  # fmt: skip
     (warning,) = rk.compare([runs / "a", tmp_path / "p"]).warnings
-    assert warning.endswith("have different images")
+    assert warning.endswith("have different images: accuracies are not comparable")
+
+
+def test_a_number_that_the_run_did_not_write_is_found(runs, tmp_path):
+    shutil.copytree(runs / "a", tmp_path / "a")
+    text = (tmp_path / "a" / "metrics.jsonl").read_text()
+    (tmp_path / "a" / "metrics.jsonl").write_text(text.replace('"epoch": 2', '"epoch": 3'))
+    with pytest.raises(rk.UserError, match=r"metrics\.jsonl was changed after the run wrote it"):
+        rk.compare([runs / "b", tmp_path / "a"])
+
+
+def test_many_runs_are_all_in_the_table(runs, tmp_path, capsys):
+    paths = [tmp_path / f"a-run-with-quite-a-long-name-{number}" for number in range(9)]
+    for path in paths:
+        shutil.copytree(runs / "a", path)
+    assert main(["compare", *map(str, paths)]) == 0
+    said = capsys.readouterr().out
+    assert all(str(path) in said for path in paths)
+    assert "…" not in said
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+def test_the_ending_of_a_plot_says_its_kind(runs, tmp_path, ending):
+    begins = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+    file = tmp_path / f"x.{ending}"
+    assert main(["compare", str(runs / "a"), str(runs / "unfinished"), "--plot", str(file)]) == 0
+    assert file.read_bytes().startswith(begins[ending])
 
 
 def test_mistakes(runs):

@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from resnetkit.errors import UserError
+from resnetkit.files import check_can_draw
 from resnetkit.flags import make_parser
 from resnetkit.ranks import Quiet, RankError, end_process, is_first
 from resnetkit.training.recipe import flat_fields
@@ -140,8 +141,8 @@ def evaluate(options: argparse.Namespace) -> int:
     from resnetkit import api, tables
     from resnetkit.terminal import TerminalObserver
 
-    if options.plot and not Path(options.plot).parent.is_dir():
-        raise UserError(f"cannot write {options.plot}: no folder {Path(options.plot).parent}")
+    if options.plot:
+        check_can_draw(Path(options.plot))
     classifier, workers = _load(options)
     found = api.evaluate(
         classifier,
@@ -217,8 +218,8 @@ def compare(options: argparse.Namespace) -> int:
     """`resnetkit compare RUN RUN...`."""
     from resnetkit import compare_tables, comparing
 
-    if options.plot and not Path(options.plot).parent.is_dir():
-        raise UserError(f"cannot write {options.plot}: no folder {Path(options.plot).parent}")
+    if options.plot:
+        check_can_draw(Path(options.plot))
     found = comparing.compare(options.runs)
     for warning in found.warnings:
         say(f"warning: {warning}")

@@ -1,24 +1,37 @@
 """`resnetkit compare`: what differs between runs, and what came of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from resnetkit.errors import UserError
+from resnetkit.nets.summary import summarise
+from resnetkit.nets.zoo import spec_of
+from resnetkit.training.folds import holds_folds
 from resnetkit.training.recipe import Recipe, settings_of
-from resnetkit.training.run_folder import RunFolder, read_metrics
+from resnetkit.training.run_folder import DataRecord, RunFolder, read_metrics
 
 RESULTS = ("epochs", "steps", "val_top1", "val_loss", "seconds", "images_per_second")
 
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One run: its settings by flat name, the lines of its metrics, and whether it is finished."""
+    """One run: its recipe, the lines of its metrics, its images, and whether it is finished."""
 
     name: str
     recipe: Recipe
     rows: list[dict]
     finished: bool
-    fingerprints: dict
+    data: DataRecord
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that its network learns."""
+        channels = self.recipe.data.channels or 3
+        spec = replace(
+            spec_of(self.recipe.model or ""), classes=len(self.data.classes), channels=channels
+        )
+        side = self.recipe.data.image_size or 1
+        return summarise(spec, side, side).parameters
 
     @property
     def results(self) -> dict[str, float | None]:
@@ -26,14 +39,14 @@ class ComparedRun:
         if not self.rows:
             return dict.fromkeys(RESULTS)
         last = self.rows[-1]
-        rates = [row["images_per_second"] for row in self.rows]
         return {
             "epochs": last["epoch"],
             "steps": last["step"],
             "val_top1": last["val_top1"],
             "val_loss": last["val_loss"],
             "seconds": last["seconds"],
-            "images_per_second": sum(rates) / len(rates),
+            "images_per_second": len(self.rows)  # epochs are equally long: the mean of all images
+            / sum(1 / row["images_per_second"] for row in self.rows),
         }
 
 
@@ -55,7 +68,13 @@ class Comparison:
         """As plain data, for JSON."""
         return {
             "runs": [
-                {"run": run.name, "finished": run.finished, **run.results} for run in self.runs
+                {
+                    "run": run.name,
+                    "finished": run.finished,
+                    "parameters": run.parameters,
+                    **run.results,
+                }
+                for run in self.runs
             ],
             "differences": self.differences,
             "warnings": self.warnings,
@@ -90,9 +109,12 @@ def compare(runs: list[str | Path]) -> Comparison:
 def _read(path: Path) -> ComparedRun:
     if not (path / "recipe.yaml").is_file():
         raise UserError(f"{path} is no run folder: it has no recipe.yaml")
+    if holds_folds(path):
+        raise UserError(f"{path} holds a run a fold: compare them, such as {path}/fold-1")
     run = RunFolder(path)
-    rows = read_metrics(run.metrics) if run.metrics.is_file() else []
-    return ComparedRun(str(path), run.recipe(), rows, run.finished, run.data().fingerprints)
+    if not run.metrics.is_file():
+        raise UserError(f"{path} is damaged: it has no {run.metrics.name}")
+    return ComparedRun(str(path), run.recipe(), read_metrics(run.metrics), run.finished, run.data())
 
 
 def _warnings(runs: tuple[ComparedRun, ...]) -> list[str]:
@@ -100,11 +122,15 @@ def _warnings(runs: tuple[ComparedRun, ...]) -> list[str]:
     first, found = runs[0], []
     for run in runs[1:]:
         data, before = run.recipe.data, first.recipe.data
-        if run.fingerprints != first.fingerprints:
-            found.append(f"{run.name} and {first.name} have different images")
-        elif "val" not in run.fingerprints and (
+        names = f"{run.name} and {first.name}"
+        seen, seen_first = run.data.fingerprints, first.data.fingerprints
+        if (seen, run.data.classes) != (seen_first, first.data.classes):
+            found.append(f"{names} have different images: accuracies are not comparable")
+        elif "val" not in seen and (
             (data.val_fraction, data.folds, data.fold, run.recipe.seed)
             != (before.val_fraction, before.folds, before.fold, first.recipe.seed)
         ):
-            found.append(f"{run.name} and {first.name} have held out different validation images")
+            found.append(
+                f"{names} have held out different validation images: accuracies are not comparable"
+            )
     return found

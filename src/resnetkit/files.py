@@ -113,3 +113,20 @@ def check_can_create(path: Path, *, may_exist: bool = False) -> None:
         Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=place)).rmdir()
     except OSError as error:
         raise UserError(f"cannot write {path}: {place}: {error.strerror}") from None
+
+
+PICTURE_ENDINGS = (".png", ".svg", ".pdf")
+
+
+def check_can_draw(path: Path) -> None:
+    """Find out early whether a picture can be drawn into a file.
+
+    Raises:
+        UserError: its name ends otherwise than pictures do, or its place is not there.
+    """
+    if path.suffix.lower() not in PICTURE_ENDINGS:
+        raise UserError(f"cannot draw {path}: its name must end in {', '.join(PICTURE_ENDINGS)}")
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: it is a folder")
+    if not path.parent.is_dir():
+        raise UserError(f"cannot write {path}: no folder {path.parent}")

@@ -21,6 +21,7 @@ _DATA_DIR = (
     "where the files of fashion-mnist are; default: $RESNETKIT_DATA, ~/.cache/resnetkit/"
     "fashion-mnist, /usr/share/datasets/fashion-mnist"
 )
+_PICTURE = "a .png, .svg or .pdf"
 _RUN = "a run folder such as runs/x, or a Classifier folder"
 
 
@@ -104,7 +105,7 @@ def _evaluate(parser: Parser) -> None:
     help_part = "default: test, else val, else a flat folder whole"
     add("--part", choices=("train", "val", "test"), help=help_part)
     help_plot = "draw the confusion matrix; of several classes, precision by recall"
-    add("--plot", metavar="PNG", help=help_plot)
+    add("--plot", metavar="PICTURE", help=f"{help_plot}: {_PICTURE}")
     _batch(parser)
     _images_and_output(parser)
     _machine(parser)
@@ -137,7 +138,7 @@ def _check(parser: Parser) -> None:
 def _compare(parser: Parser) -> None:
     add = parser.add_argument
     add("runs", nargs="+", metavar="RUN", help="run folders, finished or not")
-    add("--plot", metavar="PNG", help="draw the curves of all of them")
+    add("--plot", metavar="PICTURE", help=f"draw the curves of all of them: {_PICTURE}")
     _json(parser)
 
 

@@ -197,8 +197,8 @@ def make_table(*columns: tuple[str, bool]) -> Table:
 
 
 def table_text(table: Table) -> str:
-    """The table as lines of up to 200 characters, without colours."""
-    console = Console(width=200, color_system=None)
+    """The table as lines, as long as they need to be, without colours."""
+    console = Console(width=100_000, color_system=None)
     with console.capture() as capture:
         console.print(table, markup=False)
     return "\n".join(line.rstrip() for line in capture.get().splitlines()).strip("\n")

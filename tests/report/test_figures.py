@@ -65,3 +65,14 @@ def test_pictures_are_written_whole(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == names
     for path in tmp_path.iterdir():
         assert min(Image.open(path).size) > 300
+
+
+def test_a_single_epoch_has_a_single_tick(monkeypatch, tmp_path):
+    drawn: list[Figure] = []
+    monkeypatch.setattr(curves, "save_figure", lambda figure, _: drawn.append(figure))
+    curves.draw_curves(rows(1), "run", tmp_path / "x.png")
+    for axes in drawn[0].axes:
+        low, high = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
+        shown, (one, two) = axes.get_ylim(), sorted(line.get_ydata()[0] for line in axes.lines)
+        assert shown[1] - shown[0] > 2 * (two - one)

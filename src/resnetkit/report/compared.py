@@ -21,11 +21,12 @@ def draw_compared(runs: dict[str, list[dict]], path: Path) -> None:
             values = [row[f"val_{what}"] for row in rows]
             axes.plot(epochs, values, color=colour, marker="o", markersize=3, label=name)
             faint = [row[f"train_{what}"] for row in rows]
-            axes.plot(epochs, faint, color=colour, linewidth=1, alpha=0.4, linestyle="--")
+            axes.plot(epochs, faint, ".--", color=colour, linewidth=1, alpha=0.4)
         axes.set_xlabel("Epoch")
         axes.set_ylabel(label)
-        axes.margins(x=0.08)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        last = max((row["epoch"] for rows in runs.values() for row in rows), default=1)
+        axes.set_xlim(0.5, last + 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         plain_axes(axes)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     axes.legend(frameon=False, fontsize=8, title="validation; training dashed", title_fontsize=8)

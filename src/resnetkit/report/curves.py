@@ -25,7 +25,9 @@ def draw_curves(rows: list[dict], title: str, path: Path) -> None:
         axes.set_xlabel("Epoch")
         axes.set_ylabel(label)
         axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        if len(rows) == 1:
+            axes.margins(y=1)  # two points at the edges look further apart than they are
         for row in rows:
             if "rollbacks" in row:
                 name = "rolled back" if row is next(r for r in rows if "rollbacks" in r) else None

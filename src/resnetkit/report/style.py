@@ -47,11 +47,11 @@ def plain_axes(axes) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG, whole or not at all; raises UserError where it cannot be written."""
+    """Write a picture of the kind that its name ends in, whole; raises UserError if it cannot."""
     _write_any_script(figure)
     try:
         with whole_file(path) as beside, beside.open("wb") as file, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing")  # it shows as a box
-            figure.savefig(file, format="png")
+            figure.savefig(file, format=path.suffix.lower()[1:])
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
