@@ -13,14 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
-# torchvision's compiled operators belong to another build of torch: their names are enough here.
-library = torch.library.Library("torchvision", "DEF")
-for operator in ("nms", "qnms"):
-    library.define(f"{operator}() -> ()")
-
-from PIL import Image  # noqa: E402
-from torchvision import models, transforms  # noqa: E402
+from PIL import Image
 
 
 class FashionMNIST(torch.utils.data.Dataset):
@@ -43,7 +36,19 @@ class FashionMNIST(torch.utils.data.Dataset):
         return self.transform(Image.fromarray(self.images[index])), self.labels[index]
 
 
+def name_operators() -> torch.library.Library:
+    """torchvision's compiled operators belong to another build of torch: names are enough here."""
+    library = torch.library.Library("torchvision", "DEF")
+    for operator in ("nms", "qnms"):
+        library.define(f"{operator}() -> ()")
+    return library  # they are there as long as it is
+
+
 def main() -> None:
+    library = name_operators()
+    from torchvision import models, transforms
+
+    assert library
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=int, default=3840)

@@ -19,7 +19,7 @@ from resnetkit.cli import main
 from resnetkit.flags import make_parser
 from resnetkit.sums import SUMS, sums_text
 from resnetkit.training.folds import FoldsFolder
-from resnetkit.training.recipe import Recipe, override
+from resnetkit.training.recipe import Recipe, override, parse_recipe
 from resnetkit.training.run_folder import DataRecord
 from tests.conftest import TINY
 from tests.mistakes import MISTAKES
@@ -51,6 +51,8 @@ def test_help_is_quick_and_does_not_import_torch():
     )
     for flag in flags.split():
         assert flag in done.stdout
+    sample = done.stdout[done.stdout.index("  model: resnet34") :]
+    assert parse_recipe(sample, "--help").optimiser.lr == 0.05
 
 
 def test_without_a_command_there_is_help(capsys):

@@ -103,7 +103,8 @@ def train(options: argparse.Namespace) -> int:
     if precision is not None:
         accuracy += f", mean average precision {precision:.4f}"
     if result.already_finished:
-        say(f"{run} is finished already: {result.epochs:g} epochs, {accuracy}")
+        epochs = counted(round(result.epochs), "epoch")
+        say(f"{run} is finished already: {epochs}, {accuracy}")
         return 0
     data = shlex.quote(options.data or result.data)
     steps = counted(result.steps, "step")

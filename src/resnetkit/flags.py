@@ -79,7 +79,20 @@ def make_parser(runs: Mapping[str, Run]) -> Parser:
     return parser
 
 
+_RECIPE = """\
+A recipe of your own is a YAML file that holds only what differs, under the headings above:
+
+  model: resnet34
+  epochs: 40
+  optimiser:
+    lr: 0.05
+  data:
+    image_size: 160
+"""
+
+
 def _train(parser: Parser) -> None:
+    parser.epilog, parser.formatter_class = _RECIPE, argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add("data", nargs="?", metavar="DATA", help=_DATA)
     add("--out", metavar="FOLDER", help="run folder; default: runs/<data>-<model>-<n>")

@@ -11,7 +11,8 @@ class Augmentation:
     """Random changes of training pictures, in the order of the fields."""
 
     crop: Literal["none", "shift", "resized"] | None = option(
-        None, "shift: move by up to --shift pixels; resized: a random box; by default by image size"
+        None,
+        "shift: by up to --shift pixels, the default up to 64 pixels; resized: a random box, above",
     )
     shift: int = option(2, "with crop shift: the most pixels to each side", least=0, most=1000)
     least_area: float = option(

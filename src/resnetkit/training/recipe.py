@@ -19,7 +19,7 @@ class DataRecipe:
     data: str = option("", "what to train on")
     image_size: int | None = option(
         None,
-        "pixels; by default the images' own when all are equal and small, else 128",
+        "pixels; by default the images' own when all are equal, square and up to 64, else 128",
         least=1,
         most=10_000,
     )
