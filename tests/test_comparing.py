@@ -91,6 +91,19 @@ def test_the_ending_of_a_plot_says_its_kind(runs, tmp_path, ending):
     assert file.read_bytes().startswith(begins[ending])
 
 
+def test_a_limit_changes_what_a_fold_holds_out(tmp_path):
+    """Folds are made of the limited images; without folds a limit leaves validation alone."""
+    for limit in (320, 400):
+        rk.train(
+            "fashion-mnist", out=str(tmp_path / f"folds-{limit}"), model="resnet8", folds=2,
+            epochs=1, limit=limit, threads=1, workers=1, observer=Observer(),
+        )  # fmt: skip
+        train(tmp_path / f"plain-{limit}", epochs=1, limit=limit)
+    (warning,) = rk.compare([tmp_path / f"folds-{n}" / "fold-1" for n in (320, 400)]).warnings
+    assert "have held out different validation images" in warning
+    assert not rk.compare([tmp_path / f"plain-{n}" for n in (320, 400)]).warnings
+
+
 def test_mistakes(runs):
     for given, said in (
         ([runs / "a"], "two or more"),

@@ -4,6 +4,7 @@ from typing import Any
 
 from resnetkit.comparing import ComparedRun, Comparison
 from resnetkit.tables import make_table, table_text
+from resnetkit.training.few import counted
 
 
 def comparison(found: Comparison) -> str:
@@ -30,7 +31,7 @@ def _shown(value: Any) -> str:
 
 
 def _finished(run: ComparedRun) -> str:
-    return "yes" if run.finished else f"no, of {run.recipe.epochs} epochs"
+    return "yes" if run.finished else f"no, of {counted(run.recipe.epochs, 'epoch')}"
 
 
 _SHOWN = {

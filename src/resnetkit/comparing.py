@@ -121,16 +121,19 @@ def _warnings(runs: tuple[ComparedRun, ...]) -> list[str]:
     """Accuracies on different images say nothing about the recipes."""
     first, found = runs[0], []
     for run in runs[1:]:
-        data, before = run.recipe.data, first.recipe.data
         names = f"{run.name} and {first.name}"
         seen, seen_first = run.data.fingerprints, first.data.fingerprints
         if (seen, run.data.classes) != (seen_first, first.data.classes):
             found.append(f"{names} have different images: accuracies are not comparable")
-        elif "val" not in seen and (
-            (data.val_fraction, data.folds, data.fold, run.recipe.seed)
-            != (before.val_fraction, before.folds, before.fold, first.recipe.seed)
-        ):
+        elif "val" not in seen and _held_out_by(run.recipe) != _held_out_by(first.recipe):
             found.append(
                 f"{names} have held out different validation images: accuracies are not comparable"
             )
     return found
+
+
+def _held_out_by(recipe: Recipe) -> tuple:
+    """The settings that choose the images held out; with folds a limit is applied before."""
+    data = recipe.data
+    limit = data.limit if data.folds else None
+    return data.val_fraction, data.folds, data.fold, limit, recipe.seed

@@ -28,6 +28,17 @@ def test_curves_show_every_epoch(tmp_path, monkeypatch):
     assert accuracy.lines[1].get_ydata()[-1] == rows(4)[-1]["val_top1"]
 
 
+def test_a_rollback_is_a_line_with_one_word_in_the_legend(tmp_path, monkeypatch):
+    drawn: list[Figure] = []
+    monkeypatch.setattr(curves, "save_figure", lambda figure, _: drawn.append(figure))
+    back = {"rollbacks": [{"step": 4, "tensor": "x", "back_to": 3, "indices": [1]}]}
+    curves.draw_curves([row | (back if row["epoch"] > 2 else {}) for row in rows(4)], "", tmp_path)
+    for axes in drawn[0].axes:
+        assert [list(line.get_xdata()) for line in axes.lines[2:]] == [[3, 3], [4, 4]]
+        names = [text.get_text() for text in axes.get_legend().get_texts()]
+        assert names == ["training", "validation", "rolled back"]
+
+
 def test_mean_average_precision_has_a_line_where_there_is_one(tmp_path, monkeypatch):
     drawn: list[Figure] = []
     monkeypatch.setattr(curves, "save_figure", lambda figure, _: drawn.append(figure))
