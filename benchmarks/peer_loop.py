@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from torch.library import Library
 
 
 class FashionMNIST(torch.utils.data.Dataset):
@@ -36,9 +37,9 @@ class FashionMNIST(torch.utils.data.Dataset):
         return self.transform(Image.fromarray(self.images[index])), self.labels[index]
 
 
-def name_operators() -> torch.library.Library:
+def name_operators() -> Library:
     """torchvision's compiled operators belong to another build of torch: names are enough here."""
-    library = torch.library.Library("torchvision", "DEF")
+    library = Library("torchvision", "DEF")
     for operator in ("nms", "qnms"):
         library.define(f"{operator}() -> ()")
     return library  # they are there as long as it is

@@ -55,7 +55,9 @@ def wild(tmp_path_factory, fashion) -> Path:
         save("train/a b", f"x.{ending}", rgb.rotate(len(ending) * 9 + ord(ending[0])))
     save("train/a b", "moving.gif", picture(), save_all=True, append_images=[picture()])
     save("train/a b", "clear.png", picture().convert("RGBA").rotate(45))
-    save("train/a b", "turned.jpg", rgb, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0")  # fmt: skip  # noqa: E501
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held on its side
+    save("train/a b", "turned.jpg", rgb, exif=exif)
     wide = (np.asarray(picture()).astype(np.uint16) * 257).astype(np.uint16)
     save("train/a b", "wide.png", Image.fromarray(wide))
     (quote / "really a png.jpg").write_bytes((quote / "3.png").read_bytes())

@@ -1,8 +1,8 @@
 """What the commands do, as functions: `import resnetkit as rk`."""
 
-import glob
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from resnetkit.data.sources import (
 )
 from resnetkit.data.strata import task_of
 from resnetkit.errors import UserError
-from resnetkit.files import whole_file
+from resnetkit.files import write_arrays
 from resnetkit.machine import uses_cuda
 from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
@@ -278,7 +278,8 @@ def predict(
     logits = found.outputs
     if file is not None:
         logits = classifier.logits(found.outputs) if len(found.outputs) else found.outputs
-        _write_embeddings(file, found, files)
+        names = np.array([files[i] for i in found.indices], np.str_)
+        write_arrays(file, {"features": found.outputs, "paths": names})
         count, length = found.outputs.shape
         observer.say(f"wrote {count:,} x {length} features to {file}")
     return inference.name_likeliest(found, logits, files, classifier.classes, top, classifier.task)
@@ -301,15 +302,6 @@ def _embeddings_file(name: str) -> Path:
     return file
 
 
-def _write_embeddings(file: Path, found: inference.Outputs, files: list[str]) -> None:
-    names = np.array([files[i] for i in found.indices], dtype=np.str_)
-    try:
-        with whole_file(file) as beside, beside.open("wb") as out:
-            np.savez(out, features=found.outputs, paths=names)
-    except OSError as error:
-        raise UserError(f"cannot write {file}: {error.strerror}") from None
-
-
 def find_pictures(paths: list[str]) -> list[str]:
     """Files, images in folders, and what patterns match, in the order given.
 
@@ -322,8 +314,8 @@ def find_pictures(paths: list[str]) -> list[str]:
             found = images_under(Path(path))
             if not found:
                 raise UserError(f"no images in the folder {path}")
-        elif not Path(path).exists() and glob.has_magic(path):
-            found = sorted(glob.glob(path, recursive=True))  # noqa: PTH207
+        elif not Path(path).exists() and has_magic(path):
+            found = sorted(glob(path, recursive=True))  # noqa: PTH207 (Path takes no absolute ones)
             if not found:
                 raise UserError(f"no file matches {path}")
         else:

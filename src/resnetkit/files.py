@@ -4,10 +4,14 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from resnetkit.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 UNFINISHED = ".unfinished-"
 """How the names of files and folders begin that are still being written."""
@@ -37,6 +41,17 @@ def whole_file(path: Path) -> Generator[Path]:
     finally:
         beside.unlink(missing_ok=True)
     flush(path.parent)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:
+    """Write an .npz file, whole; raises UserError where it cannot be written."""
+    import numpy as np  # a command's --help does not wait for it
+
+    try:
+        with whole_file(path) as beside, beside.open("wb") as out:
+            np.savez(out, **arrays)  # ty: ignore[invalid-argument-type]
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
 
 
 @contextlib.contextmanager

@@ -116,8 +116,12 @@ def per_class(confusion: np.ndarray, names: tuple[str, ...]) -> tuple[ClassResul
     rows = []
     for i, name in enumerate(names):
         right, images, claimed = confusion[i, i], confusion[i].sum(), confusion[:, i].sum()
-        recall, precision = (float(right / n) if n else 0.0 for n in (images, claimed))
-        both = recall + precision
-        f1 = 2 * recall * precision / both if both else 0.0
-        rows.append(ClassResult(name, int(images), recall, precision, f1))
+        rows.append(ClassResult(name, int(images), *shares(right, images, claimed)))
     return tuple(rows)
+
+
+def shares(right: int, images: int, claimed: int) -> tuple[float, float, float]:
+    """Recall, precision and their harmonic mean F1; 0 where there is nothing."""
+    recall, precision = (float(right / n) if n else 0.0 for n in (images, claimed))
+    both = recall + precision
+    return recall, precision, 2 * recall * precision / both if both else 0.0

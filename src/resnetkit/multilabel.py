@@ -5,25 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from resnetkit.config import to_plain
-from resnetkit.metrics import calibration_error, wilson_interval
+from resnetkit.metrics import ClassResult, calibration_error, shares, wilson_interval
 
 LIKELY = 0.5
 """A class whose probability is above this is taken to be on the image."""
 
 
 @dataclass(frozen=True)
-class MultiLabelClass:
-    """One class: images that have it, and how predictions of it fared (each in 0..1).
+class MultiLabelClass(ClassResult):
+    """One class: images that have it, and how predictions of it fared at probability 0.5.
 
-    `ap` is the average precision, None without images; the others are at probability 0.5.
+    `ap` is the average precision over all thresholds, None without images.
     """
 
-    name: str
-    images: int
     ap: float | None
-    recall: float
-    precision: float
-    f1: float
 
 
 @dataclass(frozen=True)
@@ -124,7 +119,5 @@ def average_precision(scores: np.ndarray, has: np.ndarray) -> float | None:
 def _one_class(name: str, logits: np.ndarray, has: np.ndarray) -> MultiLabelClass:
     claimed = sigmoid(logits) > LIKELY
     right, images = int((claimed & has).sum()), int(has.sum())
-    recall, precision = (right / n if n else 0.0 for n in (images, int(claimed.sum())))
-    both = recall + precision
-    f1 = 2 * recall * precision / both if both else 0.0
-    return MultiLabelClass(name, images, average_precision(logits, has), recall, precision, f1)
+    found = shares(right, images, int(claimed.sum()))
+    return MultiLabelClass(name, images, *found, average_precision(logits, has))

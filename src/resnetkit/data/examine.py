@@ -5,7 +5,6 @@ import io
 import os
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,8 +15,8 @@ from resnetkit.data.decode import DAMAGE, BadImage, decode
 from resnetkit.data.duplicates import SIDE, near_pairs
 from resnetkit.data.sources import IMAGE_ENDINGS, Dataset, FileSource, Source
 from resnetkit.data.strata import class_counts, strata
+from resnetkit.data.threads import in_threads
 
-CHUNK = 64
 _ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
 _ENDINGS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "MPO": (".jpg", ".jpeg"), "PNG": (".png",),
@@ -125,18 +124,7 @@ def examine(
         advance: called with the number of images done.
     """
     names = [(part, row) for part, source in dataset.parts.items() for row in range(len(source))]
-    chunks = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
-    seen: list[Seen] = []
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        try:
-            for found in pool.map(
-                lambda chunk: [_see(dataset.parts[part], row) for part, row in chunk], chunks
-            ):
-                seen += found
-                advance(len(found))
-        except BaseException:  # Ctrl-C shall not wait for the images that nobody has begun
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    seen = in_threads(lambda at: _see(dataset.parts[at[0]], at[1]), names, workers, advance)
     good = [i for i, image in enumerate(seen) if not image.reason]
     paths = [dataset.parts[part].name(row) for part, row in names]
     counts = {

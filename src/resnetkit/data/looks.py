@@ -10,7 +10,6 @@ import os
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,11 +18,9 @@ import numpy as np
 
 from resnetkit.data.decode import BadImage, decode
 from resnetkit.data.fashion_mnist import cache_folder
+from resnetkit.data.threads import in_threads
 from resnetkit.errors import UserError
-from resnetkit.files import whole_file
-
-CHUNK = 64
-"""Images that a thread looks at before it says so."""
+from resnetkit.files import write_arrays
 
 _FORMAT = "1"
 _NOT_THERE = -1
@@ -61,19 +58,12 @@ def look_at(
     place = _place(paths)
     new = np.flatnonzero(~_remember(place, paths, looks))
     advance(len(paths) - len(new))
-    chunks = [new[i : i + CHUNK] for i in range(0, len(new), CHUNK)]
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        try:
-            for found in pool.map(lambda rows: [(row, _look(paths[row])) for row in rows], chunks):
-                for row, (total, shape, reason) in found:
-                    looks.sums[row], looks.shapes[row] = total, shape
-                    if reason:
-                        looks.reasons[int(row)] = reason
-                advance(len(found))
-        except BaseException:  # Ctrl-C shall not wait for the images that nobody has begun
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    if len(new):
+    found = in_threads(_look, [paths[row] for row in new], workers, advance)
+    for row, (total, shape, reason) in zip(new.tolist(), found, strict=True):
+        looks.sums[row], looks.shapes[row] = total, shape
+        if reason:
+            looks.reasons[row] = reason
+    if found:
         _keep(place, paths, looks)
     return looks
 
@@ -105,7 +95,8 @@ def _look(path: str) -> tuple[int, tuple[int, ...], str]:
 
 def _folders(paths: Sequence[str]) -> tuple[str, dict[str, str]]:
     """The folder that all files have in common, and every file's folder by its name from there."""
-    whole = {folder: os.path.abspath(folder) for folder in set(map(os.path.dirname, paths))}  # noqa: PTH100
+    folders = set(map(os.path.dirname, paths))
+    whole = {folder: os.path.normpath(Path(folder).absolute()) for folder in folders}
     home = os.path.commonpath(whole.values()) if whole else ""
     return home, {folder: full[len(home) :] for folder, full in whole.items()}
 
@@ -159,20 +150,17 @@ def _keep(place: Path, paths: Sequence[str], looks: Looks) -> None:
     """
     names = [os.fsencode(path) for path in paths]
     mine, (before, old, why) = set(names), _kept(place)
-    stay = [i for i, name in enumerate(before) if name not in mine and os.path.exists(name)]  # noqa: PTH110
+    others = (i for i, name in enumerate(before) if name not in mine)
+    stay = [i for i in others if Path(os.fsdecode(before[i])).exists()]
     numbers = np.column_stack([looks.sizes, looks.times, looks.sums, looks.shapes])
-    others = {len(names) + at: why[i] for at, i in enumerate(stay) if i in why}
+    kept = {len(names) + at: why[i] for at, i in enumerate(stay) if i in why}
     names, numbers = names + [before[i] for i in stay], np.concatenate([numbers, old[stay]])
-    reasons = json.dumps(looks.reasons | others).encode()
+    reasons = json.dumps(looks.reasons | kept).encode()
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(place) as beside, beside.open("wb") as out:
-            np.savez(
-                out,
-                names=np.frombuffer(b"\0".join(names), np.uint8),
-                numbers=numbers,
-                reasons=np.frombuffer(reasons, np.uint8),
-            )
+        bytes_of = {"names": b"\0".join(names), "reasons": reasons}
+        arrays = {name: np.frombuffer(text, np.uint8) for name, text in bytes_of.items()}
+        write_arrays(place, arrays | {"numbers": numbers})
     except (OSError, UserError):
         return
 

@@ -177,7 +177,9 @@ def _open(data: str, data_dir: str | None, multi_label: bool, agree: bool) -> Da
 
 def locate(data: str) -> str:
     """The same data set by a name that holds from any folder: an absolute path, or the word."""
-    return os.path.abspath(data) if data != FASHION_MNIST and Path(data).exists() else data  # noqa: PTH100
+    if data == FASHION_MNIST or not Path(data).exists():
+        return data
+    return os.path.normpath(Path(data).absolute())  # links stay links
 
 
 def _fashion_mnist(folder: Path) -> Dataset:

@@ -20,9 +20,8 @@ from resnetkit.errors import UserError
 from resnetkit.files import (
     check_can_create,
     remove_tree,
-    remove_unfinished,
-    whole_file,
     whole_folder,
+    write_arrays,
     write_whole,
 )
 from resnetkit.machine import ready_machine
@@ -31,7 +30,7 @@ from resnetkit.training.images import check_classes, check_same_data, choose_ima
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe, differences, override, settings_of
 from resnetkit.training.run_folder import DataRecord, RunFolder, free_name, read_metrics
-from resnetkit.training.session import RunResult, Session, resume_run, start_run
+from resnetkit.training.session import RunResult, Session, resume_run, start_run, take_over
 
 AVERAGED = ("val_loss", "val_top1", "val_map")
 """What of a fold's last line of metrics.jsonl is averaged over folds."""
@@ -174,7 +173,7 @@ def resume_folds(
     folder = FoldsFolder(Path(session.out or ""))
     ranks.together(lambda: RunFolder.open(folder.path))
     with contextlib.ExitStack() as stack:
-        ranks.lead(lambda: _take(folder, stack))
+        ranks.lead(lambda: take_over(folder, stack))
         recipe = ranks.together(folder.recipe)
         changed = differences(recipe, override(recipe, settings))
         if changed:
@@ -184,12 +183,6 @@ def resume_folds(
                 f"these flags out to go on, or choose another --out"
             )
         return _go_on(folder, recipe, session, observer, ranks)
-
-
-def _take(folder: FoldsFolder, stack: contextlib.ExitStack) -> None:
-    """Keep others out of the folder, and clear away what killed writers have left."""
-    stack.enter_context(folder.locked())
-    remove_unfinished(folder.path)
 
 
 def _go_on(
@@ -225,7 +218,7 @@ def _is_done(folder: FoldsFolder, recipe: Recipe) -> bool:
 def _conclude(folder: FoldsFolder, recipe: Recipe, session: Session, observer: Observer) -> None:
     """Write the predictions, and last what they and the runs come to."""
     found = _predict_out_of_fold(folder, recipe, session, observer)
-    _write_arrays(folder.predictions, found)
+    write_arrays(folder.predictions, found)
     write_whole(folder.results, _json(_summary(folder, recipe, found)))
 
 
@@ -327,14 +320,6 @@ def _positions(source: Source) -> np.ndarray:
     while isinstance(source, Subset):
         place, source = source.chosen[place], source.source
     return place
-
-
-def _write_arrays(file: Path, arrays: dict[str, np.ndarray]) -> None:
-    try:
-        with whole_file(file) as beside, beside.open("wb") as out:
-            np.savez(out, **arrays)  # ty: ignore[invalid-argument-type]
-    except OSError as error:
-        raise UserError(f"cannot write {file}: {error.strerror}") from None
 
 
 def _summary(folder: FoldsFolder, recipe: Recipe, found: dict[str, np.ndarray]) -> dict:

@@ -87,7 +87,7 @@ def choose_images(dataset: Dataset, recipe: Recipe, skipped: Skipped) -> dict[st
     With folds the limit comes first, so that a quick try has small folds too.
     """
     data, whole = recipe.data, dataset.parts["train"]
-    _check_limit(dataset, recipe)
+    check_limit(dataset, recipe)
     rest, val = np.arange(len(whole)), dataset.parts.get("val")
     if val is None:
         rest, held = hold_out(
@@ -118,7 +118,7 @@ def choose_images(dataset: Dataset, recipe: Recipe, skipped: Skipped) -> dict[st
     return {"train": Subset(whole, rest), "val": val}
 
 
-def _check_limit(dataset: Dataset, recipe: Recipe) -> None:
+def check_limit(dataset: Dataset, recipe: Recipe) -> None:
     """Raise UserError where a limit, or a number of folds, asks for more than there can be."""
     data, labels = recipe.data, dataset.parts["train"].labels
     kinds = len(np.unique(strata(labels)))

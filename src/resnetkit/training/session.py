@@ -145,7 +145,7 @@ def resume_run(
     run = RunFolder(Path(session.out))
     ranks.together(lambda: RunFolder.open(run.path))
     with contextlib.ExitStack() as stack:
-        ranks.lead(lambda: _take(run, stack))
+        ranks.lead(lambda: take_over(run, stack))
         before = ranks.together(run.recipe)
         recipe = _same_recipe(run.path, before, settings)
         if run.finished and recipe == before:
@@ -155,7 +155,7 @@ def resume_run(
         return _carry_on(run, recipe, session, observer, ranks, dataset)
 
 
-def _take(run: RunFolder, stack: contextlib.ExitStack) -> None:
+def take_over(run: RunFolder, stack: contextlib.ExitStack) -> None:
     """Keep others out of the run folder, and clear away what killed writers have left."""
     stack.enter_context(run.locked())
     for folder in (run.path, run.checkpoints):

@@ -19,7 +19,13 @@ from resnetkit.nets.resnet import ResNet
 from resnetkit.nets.summary import summarise
 from resnetkit.nets.zoo import spec_of
 from resnetkit.training.freeze import frozen_parts
-from resnetkit.training.images import check_classes, choose_images, look_through, used_parts
+from resnetkit.training.images import (
+    check_classes,
+    check_limit,
+    choose_images,
+    look_through,
+    used_parts,
+)
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe, resolve
 from resnetkit.training.run_folder import DataRecord, free_name
@@ -94,11 +100,7 @@ def _check_early(recipe: Recipe, dataset: Dataset) -> None:
     if recipe.weights is not None:
         path = Path(recipe.weights)
         Classifier.load(path) if path.is_dir() else read_state(path)
-    if recipe.data.limit is not None and recipe.data.limit < len(dataset.classes):
-        raise UserError(
-            f"--limit {recipe.data.limit} is less than one image for each of "
-            f"{len(dataset.classes)} classes"
-        )
+    check_limit(dataset, recipe)
 
 
 def _check_batch(recipe: Recipe, images: int, net: ResNet) -> None:

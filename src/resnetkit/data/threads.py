@@ -1,0 +1,38 @@
+"""Work on many images in threads: decoding and hashing release the interpreter's lock."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
+
+CHUNK = 64
+"""Items that a thread works on before it says so."""
+
+
+def in_threads(
+    work: Callable[[Item], Found],
+    items: Sequence[Item],
+    workers: int,
+    advance: Callable[[int], None] = lambda _: None,
+) -> list[Found]:
+    """What `work` gives for every item, in their order.
+
+    Args:
+        work: raises nothing that is expected.
+        items: for each of them once.
+        workers: threads.
+        advance: called with the number of items done.
+    """
+    chunks = [items[i : i + CHUNK] for i in range(0, len(items), CHUNK)]
+    found: list[Found] = []
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        try:
+            for some in pool.map(lambda chunk: [work(item) for item in chunk], chunks):
+                found += some
+                advance(len(some))
+        except BaseException:  # Ctrl-C shall not wait for the items that nobody has begun
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return found
