@@ -175,7 +175,7 @@ MISTAKES = [
     ("predict {pictures} {run}", "neither a run nor a Classifier folder"),
     ("predict {tmp}/damaged {pictures}", "config.json is damaged or was changed"),
     ("predict {tmp}/other {pictures}", "does not fit this network"),
-    ("models resnext*", "no model matches 'resnext*'; did you mean"),
+    ("models densenet*", "no model matches 'densenet*'; did you mean"),
     ("models resnet18 --image-size 0", "--image-size must be 1 to 10000"),
     ("models resnet18 --image-size 99999", "--image-size must be 1 to 10000"),
     ("models resnet18 --image-size big", "--image-size: expected a whole number, found 'big'"),

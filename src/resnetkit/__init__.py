@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from resnetkit.training.observer import Observer
     from resnetkit.training.recipe import Recipe
     from resnetkit.training.session import Session
-    from resnetkit.weights import load_weights
+    from resnetkit.weights import load_weights, state_dict
 
 _HOMES = {
     "Classifier": "classifier",
@@ -42,6 +42,7 @@ _HOMES = {
     "load_weights": "weights",
     "models": "nets.zoo",
     "predict": "api",
+    "state_dict": "weights",
     "summarise": "nets.summary",
     "train": "api",
 }
@@ -49,7 +50,7 @@ _HOMES = {
 __all__ = [
     "Classifier", "Observer", "Recipe", "ResNetSpec", "Session", "UserError", "check", "compare",
     "create", "evaluate", "find_pictures", "load", "load_weights", "models", "predict",
-    "summarise", "train",
+    "state_dict", "summarise", "train",
 ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from resnetkit.api import Evaluation
 from resnetkit.inference import Prediction
 from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.summary import Summary, summarise
-from resnetkit.nets.zoo import ZOO, models
+from resnetkit.nets.zoo import ZOO, models, usual
 
 TOP_5_FROM = 5
 """Of so many classes or fewer every image is among the likeliest five."""
@@ -31,7 +31,7 @@ def costs(
     found = []
     for name in models(pattern):
         spec = replace(ZOO[name], **changes)
-        size = image_size or spec.usual_size
+        size = image_size or usual(name).size
         found.append((name, size, summarise(spec, size, size)))
     return found
 

@@ -4,18 +4,33 @@ import pickle
 import struct
 import warnings
 import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
-from torch import nn
+from torch import Tensor
 
 from resnetkit.errors import UserError
+from resnetkit.nets.fits import COUNTER, find_fit
+from resnetkit.nets.naming import HEAD, Naming, names, to_ours, to_theirs
+from resnetkit.nets.resnet import ResNet
 from resnetkit.sums import check_sum, sums_of
 
+WRAPPED = ("state_dict", "model")
+"""Under these keys the training scripts of others keep the weights in their checkpoints."""
 
-def read_state(file: str | Path) -> dict[str, torch.Tensor]:
+PREFIXES = ("module.", "_orig_mod.")
+"""What DistributedDataParallel and torch.compile put before every name."""
+
+MOST_NAMED = 3
+"""So many tensors that do not fit are named, and the others counted."""
+
+
+def read_state(file: str | Path) -> dict[str, Tensor]:
     """Tensors by name from a safetensors file, or a torch state dict read with weights_only.
 
     Raises:
@@ -40,50 +55,126 @@ def read_state(file: str | Path) -> dict[str, torch.Tensor]:
         else:
             reason = "it is neither .safetensors nor a torch state dict of plain tensors"
         raise UserError(f"{path} holds no weights that can be read safely: {reason}") from error
-    if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
+    state = _unwrapped(state)
+    if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
         raise UserError(f"{path} is not a state dict: it must hold named tensors and nothing else")
     return state
 
 
+def _unwrapped(state: Any) -> Any:
+    """The weights inside a training script's checkpoint, under the network's own names."""
+    inside = [state[key] for key in WRAPPED if isinstance(state, dict) and key in state]
+    if inside and isinstance(inside[0], dict):
+        state = inside[0]
+    for prefix in PREFIXES:
+        if isinstance(state, dict) and state and all(str(n).startswith(prefix) for n in state):
+            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return state
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was done to weights on their way into a network, in words; empty when nothing was."""
+
+    notes: tuple[str, ...] = ()
+
+
 def load_weights(
-    net: nn.Module, state_or_file: dict[str, torch.Tensor] | str | Path, *, head: bool = True
-) -> None:
+    net: ResNet,
+    state_or_file: Mapping[str, Tensor] | str | Path,
+    naming: Naming = "resnetkit",
+    *,
+    head: bool = True,
+) -> Loaded:
     """Copy weights into a network; every tensor must be there, in its shape, and none be left over.
+
+    Only the first convolution may see another number of channels. For one from three its weights
+    are summed: a grey picture gives what it gave as RGB. For three from one each gets a third.
+    Counters of batch norm, which nothing reads, may be missing under other libraries' names.
 
     Args:
         net: the network, left as it was when anything does not fit.
         state_or_file: tensors by name, or a file of them.
+        naming: whose names the tensors have: `resnetkit`, `torchvision` or `timm`.
         head: False leaves the head as it is: for other classes than the weights were trained on.
 
     Raises:
-        UserError: what is missing, left over or of another shape, by name.
+        UserError: what is missing, left over or of another shape, by name, and the network of the
+            zoo that would fit; or the library has no such network.
     """
-    from_file = not isinstance(state_or_file, dict)
-    state = read_state(state_or_file) if from_file else state_or_file
-    where = f"{state_or_file}" if from_file else "these weights"
+    from_file = isinstance(state_or_file, str | Path)
+    state = read_state(state_or_file) if from_file else dict(state_or_file)
     own = net.state_dict()
+    theirs = names(net.spec, own, naming)
     if not head:
-        own = {name: t for name, t in own.items() if not name.startswith("head.")}
-        state = {name: t for name, t in state.items() if not name.startswith("head.")}
-    problems = [f"missing {name}" for name in own if name not in state]
-    problems += [f"left over {name}" for name in state if name not in own]
-    problems += [
-        f"{name} is {state[name].dtype}, not {own[name].dtype}"
-        for name in own
-        if name in state
-        and (
-            state[name].is_floating_point() != own[name].is_floating_point()
-            or state[name].is_complex()
-        )
-    ]
-    problems += [
-        f"{name} is {tuple(state[name].shape)}, not {tuple(own[name].shape)}"
-        for name in own
-        if name in state and state[name].shape != own[name].shape
-    ]
+        left_out = {theirs.pop(name) for name in list(own) if name.startswith(HEAD)}
+        state = {name: tensor for name, tensor in state.items() if name not in left_out}
+    loaded, notes = {}, []
+    for name, called in theirs.items():
+        if called in state:
+            tensor = to_ours(net.spec, name, state[called], naming)
+            loaded[name] = _with_channels(tensor, own[name], notes) if "stem." in name else tensor
+    problems = _misfits(own, loaded, theirs, state)
+    if naming != "resnetkit":
+        problems = [problem for problem in problems if not problem.endswith(COUNTER)]
     if problems:
-        more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise UserError(f"{where} does not fit this network: {'; '.join(problems[:3])}{more}")
+        where = f"{state_or_file}" if from_file else "the state dict"
+        raise UserError(f"{where} does not fit this network: {_in_a_line(problems, state)}")
     with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(state[name])
+        for name, tensor in loaded.items():
+            own[name].copy_(tensor)
+    return Loaded(tuple(notes))
+
+
+def state_dict(net: ResNet, naming: Naming = "resnetkit") -> dict[str, Tensor]:
+    """A network's tensors under a library's names and in its shapes, so that it runs there.
+
+    Raises:
+        UserError: the library has no such network.
+    """
+    own = net.state_dict()
+    return {
+        called: to_theirs(net.spec, name, own[name], naming).contiguous()
+        for name, called in names(net.spec, own, naming).items()
+    }
+
+
+def _with_channels(tensor: Tensor, own: Tensor, notes: list[str]) -> Tensor:
+    """The first convolution's weights for one channel from three, or three from one."""
+    if tensor.ndim != 4 or tensor.shape[:1] + tensor.shape[2:] != own.shape[:1] + own.shape[2:]:
+        return tensor
+    if (tensor.shape[1], own.shape[1]) == (3, 1):
+        notes.append("one channel from three: the first convolution's weights are summed")
+        return tensor.sum(1, keepdim=True)
+    if (tensor.shape[1], own.shape[1]) == (1, 3):
+        notes.append("three channels from one: each has a third of the first convolution's weights")
+        return tensor.expand(own.shape) / 3
+    return tensor
+
+
+def _misfits(
+    own: Mapping[str, Tensor],
+    loaded: Mapping[str, Tensor],
+    theirs: Mapping[str, str],
+    state: Mapping[str, Tensor],
+) -> list[str]:
+    """What is missing, left over, of another type or shape, under the names that it was given."""
+    known = set(theirs.values())
+    problems = [f"missing {called}" for name, called in theirs.items() if name not in loaded]
+    problems += [f"left over {called}" for called in state if called not in known]
+    for name, tensor in loaded.items():
+        kinds = (tensor.is_floating_point(), own[name].is_floating_point())
+        if kinds[0] != kinds[1] or tensor.is_complex():
+            problems.append(f"{theirs[name]} is {tensor.dtype}, not {own[name].dtype}")
+        elif tensor.shape != own[name].shape:
+            shapes = f"{tuple(tensor.shape)}, not {tuple(own[name].shape)}"
+            problems.append(f"{theirs[name]} is {shapes}")
+    return problems
+
+
+def _in_a_line(problems: list[str], state: Mapping[str, Tensor]) -> str:
+    """The first few, how many more, and what would fit."""
+    more = f", and {len(problems) - MOST_NAMED} more" if len(problems) > MOST_NAMED else ""
+    fit = find_fit(state)
+    hint = str(fit) if fit else "no network of the zoo is near"
+    return f"{'; '.join(problems[:MOST_NAMED])}{more}; {hint}"

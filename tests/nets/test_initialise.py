@@ -45,6 +45,20 @@ def test_a_block_begins_as_the_identity_bit_for_bit(order, mode, dtype):
             assert torch.equal(block(inside), inside)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["resnet50d", "seresnet34", "ecaresnet50t", "resnext50_32x4d", "resnet50_gn", "resnetblur50",
+     "resnetrs50", "resnetv2_50d_gn", "wrn16_4", "senet154"],
+)  # fmt: skip
+def test_blocks_of_every_variant_begin_as_the_identity(name):
+    spec = replace(ZOO[name], depths=(2,) * len(ZOO[name].depths))
+    net = rk.create(spec, identity_start=True)
+    for block in [b for b in net.modules() if isinstance(b, Block) and not b.changes_shape]:
+        x = torch.randn(3, block.conv1.in_channels, 6, 6).relu()
+        first = spec.order == "e" and block.activates_both
+        assert torch.equal(block(x), block.norm1(x).relu() if first else x)
+
+
 @pytest.mark.parametrize("order", "ade")
 def test_what_starts_at_zero_has_a_gradient_and_the_rest_at_the_second_step(order):
     torch.manual_seed(0)
