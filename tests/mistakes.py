@@ -2,14 +2,8 @@
 
 # Every mistake: the arguments, and what the one line must say. {tmp}, {run}, {pictures} are paths.
 MISTAKES = [
-    (
-        "trian",
-        "'trian' is not one of train, evaluate, predict, compare, check, models; did you mean",
-    ),
-    (
-        "fly",
-        "compare, check, models; see resnetkit --help",
-    ),
+    ("trian", "is not one of train, evaluate, predict, compare, check, convert, models; did you"),
+    ("fly", "compare, check, convert, models; see resnetkit --help"),
     ("--josn", "unknown flag --josn"),
     ("train", "nothing to train on"),
     ("train {tmp}/nothing", "no such file or folder"),
@@ -175,6 +169,50 @@ MISTAKES = [
     ("predict {pictures} {run}", "neither a run nor a Classifier folder"),
     ("predict {tmp}/damaged {pictures}", "config.json is damaged or was changed"),
     ("predict {tmp}/other {pictures}", "does not fit this network"),
+    ("train fashion-mnist --weights {tmp}/numbers.pt", "is not a state dict"),
+    ("train fashion-mnist --weights {tmp}/short.safetensors", "that can be read safely: it is dam"),
+    ("train fashion-mnist --weights {tmp}/short.pth", "no weights that can be read safely"),
+    (
+        "train fashion-mnist --weights {tmp}/timm18.safetensors --model resnet34",
+        "it fits resnet18 under torchvision names",
+    ),
+    (
+        "train fashion-mnist --weights {tmp}/tv18.pth --model resnet50",
+        "it fits resnet18 under torchvision names",
+    ),
+    (
+        "train fashion-mnist --weights {tmp}/strange.safetensors --model resnet18",
+        "and 118 more; no network of the zoo is near",
+    ),
+    ("train fashion-mnist --weights resnet18.a1_in1k", "cannot be reached: "),
+    ("train fashion-mnist --weights resnet18.a9_in1k", "did you mean resnet18.a"),
+    ("train fashion-mnist --weights resnet19.a1_in1k", "no network resnet19: did you mean"),
+    ("train fashion-mnist --drop-path 1", "drop_path must be at most 0.99"),
+    ("train fashion-mnist --dropout -0.5", "dropout must be at least 0"),
+    ("train fashion-mnist --center-crop 0", "center_crop must be at least 0.01"),
+    ("train fashion-mnist --interpolation cubic", "did you mean bicubic?"),
+    ("convert {tmp}/tv18.pth --out x.safetensors", "required: --to"),
+    ("convert {tmp}/tv18.pth --to timm", "required: --out"),
+    ("convert {tmp}/tv18.pth --to tim --out x.safetensors", "did you mean timm?"),
+    ("convert {tmp}/tv18.pth --to timm --out x.pth", "--out must end in .safetensors"),
+    ("convert {tmp}/tv18.pth --to timm --out no/x.safetensors", "no folder no"),
+    ("convert {tmp}/tv18.pth --to timm --out {tmp}/lie.safetensors", "exists already"),
+    ("convert {tmp}/nothing.pth --to timm --out x.safetensors", "no such file of weights"),
+    ("convert {tmp}/pickle.pt --to timm --out x.safetensors", "can be read safely"),
+    ("convert {tmp}/strange.safetensors --to timm --out x.safetensors", "say --model; no network"),
+    (
+        "convert {tmp}/tv18.pth --to timm --model resnet19 --out x.safetensors",
+        "unknown model 'resnet19'",
+    ),
+    (
+        "convert {tmp}/tv18.pth --to timm --model resnet34 --out x.safetensors",
+        "it fits resnet18 under torchvision names",
+    ),
+    (
+        "convert {tmp}/tv18.pth --to timm --from resnetkit --out x.safetensors",
+        "it fits resnet18 under torchvision names",
+    ),
+    ("convert {run} --to torchvision --out x.safetensors", "no residual network with stem small"),
     ("models densenet*", "no model matches 'densenet*'; did you mean"),
     ("models resnet18 --image-size 0", "--image-size must be 1 to 10000"),
     ("models resnet18 --image-size 99999", "--image-size must be 1 to 10000"),

@@ -11,8 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
+import torch
 from PIL import Image
 
+import resnetkit as rk
 from resnetkit import inference
 from resnetkit.classifier import CHECKED
 from resnetkit.cli import main
@@ -258,6 +261,14 @@ def places(tmp_path_factory, pictures, finished_run) -> dict[str, Path]:
     (tmp / "type.yaml").write_text("epochs: many\n")
     (tmp / "pickle.pt").write_bytes(b"\x80\x04cos\nsystem\n.")
     (tmp / "lie.safetensors").write_bytes(b"\xff" * 64)
+    torch.save({"epoch": 3, "best": 0.5}, tmp / "numbers.pt")
+    net = rk.create("resnet18", classes=4)
+    safetensors.torch.save_file(rk.state_dict(net, "timm"), tmp / "timm18.safetensors")
+    whole = (tmp / "timm18.safetensors").read_bytes()
+    (tmp / "short.safetensors").write_bytes(whole[: len(whole) // 2])
+    torch.save(rk.state_dict(net, "torchvision"), tmp / "tv18.pth")
+    (tmp / "short.pth").write_bytes((tmp / "tv18.pth").read_bytes()[:5000])
+    safetensors.torch.save_file({"a.weight": torch.ones(2)}, tmp / "strange.safetensors")
     return {"tmp": tmp, "run": finished_run, "pictures": pictures}
 
 
@@ -330,13 +341,11 @@ def test_words_for_people(finished_run, classifier, pictures, tmp_path, capsys):
 
 
 def test_one_picture_or_several_and_the_same_default_everywhere(finished_run, classifier, pictures):
-    import resnetkit as rk
-
     path = next((pictures / "Bag").glob("*.png"))
     told = classifier.predict([str(path)])
     assert told == classifier.predict(path) == classifier.predict(str(path))
     assert told == rk.predict(classifier, path) == rk.predict(classifier, [path])
-    commands = ("train", "evaluate", "predict", "compare", "check", "models")
+    commands = ("train", "evaluate", "predict", "compare", "check", "convert", "models")
     parser = make_parser(dict.fromkeys(commands))
     options = parser.parse_args(["predict", str(finished_run), str(path)])
     assert (options.top, options.batch_size) == (inference.TOP, inference.BATCH_SIZE)

@@ -1,13 +1,17 @@
 """Weights are checked whole before anything changes; pickles are never run."""
 
 import pickle
+from dataclasses import replace
 
 import pytest
 import safetensors.torch
 import torch
 
 import resnetkit as rk
+from resnetkit.nets.naming import NAMINGS, why_not_named
+from resnetkit.nets.zoo import ZOO
 from resnetkit.weights import read_state
+from tests.nets.test_zoo import SHORT
 
 
 @pytest.fixture
@@ -68,3 +72,103 @@ def test_a_pickle_is_not_run(tmp_path):
     with pytest.raises(rk.UserError, match="not a state dict"):
         read_state(tmp_path / "y.pt")
     assert not Path("/tmp/resnetkit-was-here").exists()
+
+
+def equal(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    pairs = zip(one.state_dict().items(), other.state_dict().items(), strict=True)
+    return all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)
+
+
+@pytest.mark.parametrize("naming", NAMINGS)
+@pytest.mark.parametrize("name", sorted(set(SHORT.values())))
+def test_there_and_back_through_every_naming(name, naming):
+    """Every kind of network, with random norms; or the reason why a library has no such one."""
+    spec = replace(ZOO[name], depths=(2,) * len(ZOO[name].depths), classes=5)
+    net = rk.create(spec)
+    for tensor in net.state_dict().values():
+        tensor.copy_(torch.rand(tensor.shape) * 100)
+    if why_not_named(spec, naming):
+        with pytest.raises(rk.UserError, match="has no residual network"):
+            rk.state_dict(net, naming)
+        return
+    other = rk.create(spec)
+    rk.load_weights(other, rk.state_dict(net, naming), naming)
+    assert equal(net, other)
+
+
+def test_one_channel_from_three_gives_what_grey_gave(tmp_path):
+    colour = rk.create("resnet18d", classes=5).eval()
+    grey = rk.create("resnet18d", classes=5, channels=1).eval()
+    said = rk.load_weights(grey, rk.state_dict(colour, "timm"), "timm").notes
+    assert said == ("one channel from three: the first convolution's weights are summed",)
+    x = torch.randn(2, 1, 40, 40)
+    torch.testing.assert_close(grey(x), colour(x.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-5)
+    back = rk.create("resnet18d", classes=5).eval()
+    said = rk.load_weights(back, grey.state_dict()).notes
+    assert said[0].startswith("three channels from one: each has a third")
+    torch.testing.assert_close(back(x.expand(-1, 3, -1, -1)), grey(x), rtol=1e-4, atol=1e-5)
+    with pytest.raises(rk.UserError, match=r"stem.conv1.weight is \(32, 2, 3, 3\)"):
+        rk.load_weights(grey, rk.create("resnet18d", classes=5, channels=2).state_dict())
+
+
+def test_counters_may_be_missing_under_other_names():
+    net = rk.create("resnet18", classes=5)
+    state = {n: t for n, t in rk.state_dict(net, "torchvision").items() if "num_batches" not in n}
+    other = rk.create("resnet18", classes=5)
+    rk.load_weights(other, state, "torchvision")
+    assert equal(net, other)
+    own = {n: t for n, t in net.state_dict().items() if "num_batches" not in n}
+    with pytest.raises(rk.UserError, match="missing stem.norm.num_batches_tracked"):
+        rk.load_weights(other, own)
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model"])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod."])
+def test_checkpoints_of_training_scripts_are_opened(tmp_path, key, prefix):
+    net = rk.create("resnet8", classes=4)
+    state = {prefix + name: tensor for name, tensor in net.state_dict().items()}
+    torch.save({key: state, "epoch": 3, "optimizer": {"lr": 0.1}}, tmp_path / "x.pt")
+    other = rk.create("resnet8", classes=4)
+    rk.load_weights(other, tmp_path / "x.pt")
+    assert equal(net, other)
+
+
+@pytest.mark.parametrize(
+    ("file", "into", "said"),
+    [
+        (("resnet34", "timm"), ("resnet18", "timm"), "it fits resnet34 under torchvision names"),
+        (
+            ("resnet50d", "timm"),
+            ("resnet50", "timm"),
+            "it fits resnet50d or resnetaa50d or resnetb",
+        ),
+        (("resnet18", "timm"), ("resnet18", "resnetkit"), "it fits resnet18 under torchvision nam"),
+        (("resnetv2_50", "timm"), ("resnet50", "timm"), "it fits resnetv2_50 under timm names"),
+        (("wrn16_4", "resnetkit"), ("resnet14", "resnetkit"), "it fits wrn16_4 under resnetkit"),
+    ],
+)
+def test_what_would_fit_is_said_and_nothing_changes(file, into, said):
+    state = rk.state_dict(rk.create(file[0], classes=3), file[1])
+    net = rk.create(into[0], classes=3)
+    before = {name: t.clone() for name, t in net.state_dict().items()}
+    with pytest.raises(rk.UserError, match=said):
+        rk.load_weights(net, state, into[1])
+    assert all(torch.equal(t, net.state_dict()[name]) for name, t in before.items())
+
+
+def test_a_network_near_the_zoo_is_named():
+    spec = replace(ZOO["resnet18"], widths=(64, 128, 256, 520))
+    with pytest.raises(rk.UserError, match="nearest is resnet18 under resnetkit names: "):
+        rk.load_weights(rk.create("resnet34"), rk.create(spec).state_dict())
+
+
+def test_names_of_a_library_that_has_no_such_network():
+    for name, naming, why in (
+        ("resnet20", "torchvision", "torchvision has no residual network with stem small"),
+        ("resnet50d", "torchvision", "with stem deep"),
+        ("resnetv2_50", "torchvision", r"of order \(e\)"),
+        ("resnetblur50", "torchvision", "antialias blur"),
+        ("preresnet110", "timm", "stem small"),
+    ):
+        with pytest.raises(rk.UserError, match=why):
+            rk.state_dict(rk.create(name), naming)

@@ -38,6 +38,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         "predict": predict,
         "check": check,
         "compare": compare,
+        "convert": convert,
         "models": models,
     }
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name is printed in its own bytes
@@ -45,7 +46,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
     try:
         options = make_parser(runs).parse_args(arguments)
-        if options.run in (predict, check, compare, models) and not is_first():
+        if options.run in (predict, check, compare, convert, models) and not is_first():
             return 0  # torchrun has started several of us, and one is enough
         code = options.run(options)
         sys.stdout.flush()
@@ -229,6 +230,17 @@ def compare(options: argparse.Namespace) -> int:
         from resnetkit.report.compared import draw_compared
 
         draw_compared({run.name: run.rows for run in found.runs}, Path(options.plot))
+    return 0
+
+
+def convert(options: argparse.Namespace) -> int:
+    """`resnetkit convert FILE --to NAMING --out FILE`."""
+    from resnetkit import converting
+
+    done = converting.convert(
+        options.weights, options.out, options.to, model=options.model, naming=options.naming
+    )
+    print(json.dumps(done.to_dict()) if options.json else done)
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from resnetkit.config import parse
 from resnetkit.errors import UserError, not_one_of
+from resnetkit.nets.naming import NAMINGS
 from resnetkit.training.recipe import Recipe, flat_fields, named_recipes
 
 Run = Callable[[argparse.Namespace], int]
@@ -167,12 +168,26 @@ def _models(parser: Parser) -> None:
     _json(parser)
 
 
+def _convert(parser: Parser) -> None:
+    add = parser.add_argument
+    help_file = "weights: a file, a run or Classifier folder, or a name of the Hugging Face Hub"
+    add("weights", metavar="FILE", help=help_file)
+    add("--to", required=True, choices=NAMINGS, help="whose names to write")
+    add("--out", required=True, metavar="FILE", help="the .safetensors file to write")
+    help_model = "a name of the zoo; by default told from the weights"
+    add("--model", metavar="NAME", help=help_model)
+    help_from = "whose names the weights have; by default told from them"
+    add("--from", dest="naming", choices=NAMINGS, help=help_from)
+    _json(parser)
+
+
 _COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "train": ("train a network on labelled images", _train),
     "evaluate": ("judge a trained network on labelled images, each counted once", _evaluate),
     "predict": ("name what is on pictures; exit code 1 if any cannot be read", _predict),
     "compare": ("set runs side by side: what differs, and what came of it", _compare),
     "check": ("look a data set through: damage, duplicates, leaks, imbalance", _check),
+    "convert": ("write weights under the tensor names of torchvision or timm, or back", _convert),
     "models": ("list networks and what they cost, or show one stage by stage", _models),
 }
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from resnetkit.errors import UserError
 from resnetkit.nets.fits import COUNTER, find_fit
-from resnetkit.nets.naming import HEAD, Naming, names, to_ours, to_theirs
+from resnetkit.nets.naming import HEAD, Naming, first_convolution, names, to_ours, to_theirs
 from resnetkit.nets.resnet import ResNet
 from resnetkit.sums import check_sum, sums_of
 
@@ -113,7 +113,8 @@ def load_weights(
     for name, called in theirs.items():
         if called in state:
             tensor = to_ours(net.spec, name, state[called], naming)
-            loaded[name] = _with_channels(tensor, own[name], notes) if "stem." in name else tensor
+            is_first = name == first_convolution(net.spec)
+            loaded[name] = _with_channels(tensor, own[name], notes) if is_first else tensor
     problems = _misfits(own, loaded, theirs, state)
     if naming != "resnetkit":
         problems = [problem for problem in problems if not problem.endswith(COUNTER)]

@@ -9,12 +9,13 @@ import math
 import numpy as np
 
 from resnetkit.data.augmentation import Augmentation
-from resnetkit.data.transform import Transform, resize
+from resnetkit.data.transform import Transform
 
 DRAWS = 12
 """Uniform numbers that every picture has to itself; a multiple of 4."""
 
 _ORDER, _PICTURES = 0, 1  # which stream of random numbers of an epoch
+_STEP = 5  # which stream of random numbers of a seed
 
 
 def augment(
@@ -29,7 +30,7 @@ def augment(
         draws: DRAWS uniform numbers in [0, 1).
     """
     if how.crop == "resized":
-        out = resize(image, _random_box(image, how.least_area, draws[0:4]), transform.size)
+        out = transform.resize(image, _random_box(image, how.least_area, draws[0:4]))
     else:
         out = transform.image(image)
     if how.crop == "shift" and how.shift:
@@ -55,6 +56,12 @@ def picture_draws(seed: int, epoch: int, start: int, count: int) -> np.ndarray:
     stream = _stream(seed, epoch, _PICTURES)
     stream.advance(start * DRAWS // 4)
     return np.random.Generator(stream).random((count, DRAWS))
+
+
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """A seed for what is drawn on the device within a step: a function of (seed, step, rank)."""
+    drawn = np.random.SeedSequence([seed, _STEP, step, rank]).generate_state(1, np.uint64)
+    return int(drawn[0] >> np.uint64(1))
 
 
 def _stream(seed: int, epoch: int, which: int) -> np.random.Philox:

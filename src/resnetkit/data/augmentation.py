@@ -5,6 +5,9 @@ from typing import Literal
 
 from resnetkit.config import check_ranges, option
 
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+"""How pixels are resized, in training and evaluation alike."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from resnetkit.config import check_ranges, option
+from resnetkit.data.augmentation import Interpolation
 from resnetkit.errors import UserError
 
 
@@ -22,6 +23,7 @@ class Transform:
     crop: float = option(
         1.0, "part of the shorter side that the centre crop keeps", least=0.01, most=1
     )
+    interpolation: Interpolation = option("bilinear", "how pixels are resized, antialiased")
     channels: int = option(3, "1 for grey, 3 for RGB", least=1)
     mean: tuple[float, ...] = option((0.485, 0.456, 0.406), "a channel's mean, pixels in 0..1")
     std: tuple[float, ...] = option((0.229, 0.224, 0.225), "a channel's deviation", least=1e-6)
@@ -39,7 +41,18 @@ class Transform:
         height, width = image.shape[:2]
         side = min(height, width) * self.crop
         left, top = (width - side) / 2, (height - side) / 2
-        return resize(image, (left, top, left + side, top + side), self.size)
+        return self.resize(image, (left, top, left + side, top + side))
+
+    def resize(self, image: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
+        """A box (left, top, right, bottom) of a uint8 image -> uint8 (size, size, channels)."""
+        height, width = image.shape[:2]
+        if box == (0, 0, width, height) and height == width == self.size:
+            return image
+        grey = image.shape[2] == 1
+        pillow = Image.fromarray(image[:, :, 0] if grey else image)
+        how = Image.Resampling[self.interpolation.upper()]
+        pixels = np.asarray(pillow.resize((self.size, self.size), how, box=box))
+        return pixels[:, :, None] if grey else pixels
 
     def normalise(self, batch: torch.Tensor) -> torch.Tensor:
         """uint8 (N, size, size, channels) -> float32 (N, channels, size, size), channels last."""
@@ -58,14 +71,3 @@ def _constants(
             torch.tensor(mean, device=device) * 255,
             1 / (torch.tensor(std, device=device) * 255),
         )
-
-
-def resize(image: np.ndarray, box: tuple[float, float, float, float], size: int) -> np.ndarray:
-    """Resize a box (left, top, right, bottom) to a square: uint8, bilinear, antialiased."""
-    height, width = image.shape[:2]
-    if box == (0, 0, width, height) and height == width == size:
-        return image
-    grey = image.shape[2] == 1
-    pillow = Image.fromarray(image[:, :, 0] if grey else image)
-    pixels = np.asarray(pillow.resize((size, size), Image.Resampling.BILINEAR, box=box))
-    return pixels[:, :, None] if grey else pixels

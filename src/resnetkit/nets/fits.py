@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from resnetkit.nets.naming import HEAD, NAMINGS, Naming, names, to_ours, why_not_named
+from resnetkit.nets.naming import (
+    HEAD,
+    NAMINGS,
+    Naming,
+    first_convolution,
+    names,
+    to_ours,
+    why_not_named,
+)
 from resnetkit.nets.resnet import ResNet
 from resnetkit.nets.spec import ResNetSpec
 from resnetkit.nets.zoo import ZOO
@@ -83,18 +91,17 @@ def _compare(model: str, state: Mapping[str, Tensor]) -> Fit:
     head = {called for name, called in theirs.items() if name.startswith(HEAD)}
     own = {n: t for n, t in own.items() if not n.startswith(HEAD) and not n.endswith(COUNTER)}
     given = {n for n in state if not n.endswith(COUNTER) and n not in head}
-    found = sum(
-        theirs[name] in given
-        and _same_but_channels(name, to_ours(spec, name, state[theirs[name]], naming), tensor)
-        for name, tensor in own.items()
-    )
+    first, found = first_convolution(spec), 0
+    for name, tensor in own.items():
+        if theirs[name] in given:
+            ours = to_ours(spec, name, state[theirs[name]], naming)
+            found += _agree(ours, tensor, is_first=name == first)
     left_over = given.difference(theirs[name] for name in own)
     return Fit((model,), naming, found, len(own) + len(left_over))
 
 
-def _same_but_channels(name: str, given: Tensor, own: Tensor) -> bool:
+def _agree(given: Tensor, own: Tensor, *, is_first: bool) -> bool:
     """Whether shapes agree; the first convolution may see another number of channels."""
-    first = name in ("stem.conv.weight", "stem.conv1.weight") and given.ndim == own.ndim
-    return given.shape == own.shape or (
-        first and given.shape[:1] + given.shape[2:] == own.shape[:1] + own.shape[2:]
-    )
+    if is_first and given.ndim == own.ndim:
+        return given.shape[:1] + given.shape[2:] == own.shape[:1] + own.shape[2:]
+    return given.shape == own.shape

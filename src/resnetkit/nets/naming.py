@@ -5,12 +5,13 @@ resnetv2), torchvision none. Counters of batch norm (`num_batches_tracked`) are 
 """
 
 from collections.abc import Iterable
-from typing import Literal, get_args
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal, get_args
 
 from resnetkit.errors import UserError
 from resnetkit.nets.spec import ResNetSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Naming = Literal["resnetkit", "torchvision", "timm"]
 NAMINGS: tuple[Naming, ...] = get_args(Naming)
@@ -30,6 +31,11 @@ _ALLOWED: dict[tuple[str, str], dict[str, tuple]] = {
     ("timm", "e"): _TIMM | _PLAINER | {"activates_first": (False,)},
 }
 """(library, order) -> what fields of a spec may be for the library to compute the same."""
+
+
+def first_convolution(spec: ResNetSpec) -> str:
+    """The name here of the one tensor whose shape has the channels of the image."""
+    return "stem.conv1.weight" if len(spec.stem_widths) > 1 else "stem.conv.weight"
 
 
 def why_not_named(spec: ResNetSpec, naming: Naming) -> str | None:
@@ -59,14 +65,14 @@ def names(spec: ResNetSpec, ours: Iterable[str], naming: Naming) -> dict[str, st
     return {name: rename(spec, name) for name in ours}
 
 
-def to_theirs(spec: ResNetSpec, name: str, tensor: Tensor, naming: Naming) -> Tensor:
+def to_theirs(spec: ResNetSpec, name: str, tensor: "Tensor", naming: Naming) -> "Tensor":
     """A tensor in the shape that a library keeps it in: timm's v2 head is a 1x1 convolution."""
     if naming == "timm" and spec.order == "e" and name == f"{HEAD}weight":
         return tensor[:, :, None, None]
     return tensor
 
 
-def to_ours(spec: ResNetSpec, name: str, tensor: Tensor, naming: Naming) -> Tensor:
+def to_ours(spec: ResNetSpec, name: str, tensor: "Tensor", naming: Naming) -> "Tensor":
     """The way back; a tensor of another shape stays as it is."""
     is_head = naming == "timm" and spec.order == "e" and name == f"{HEAD}weight"
     return tensor.flatten(1) if is_head and tensor.shape[2:] == (1, 1) else tensor

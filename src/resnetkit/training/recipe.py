@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from resnetkit.config import check_ranges, from_plain, option, to_plain
-from resnetkit.data.augmentation import Augmentation
+from resnetkit.data.augmentation import Augmentation, Interpolation
 from resnetkit.errors import UserError, nearest
 from resnetkit.plain_yaml import read_yaml, yaml_line
 
@@ -19,7 +19,8 @@ class DataRecipe:
     data: str = option("", "what to train on")
     image_size: int | None = option(
         None,
-        "pixels; by default the images' own when all are equal, square and up to 64, else 128",
+        "pixels; by default those of --weights, else the images' own when all are equal, square "
+        "and up to 64, else 128",
         least=1,
         most=10_000,
     )
@@ -42,8 +43,21 @@ class DataRecipe:
     fold: int | None = option(
         None, "with folds: train only the run that holds out fold N, from 1", least=1
     )
-    mean: tuple[float, ...] | None = option(None, "a channel's mean; by default measured")
-    std: tuple[float, ...] | None = option(None, "a channel's deviation; by default measured")
+    center_crop: float | None = option(
+        None,
+        "part of the shorter side that evaluation sees; by default that of --weights, else 1",
+        least=0.01,
+        most=1,
+    )
+    interpolation: Interpolation | None = option(
+        None, "how pixels are resized; by default as for --weights, else bilinear"
+    )
+    mean: tuple[float, ...] | None = option(
+        None, "a channel's mean; by default that of --weights, else measured"
+    )
+    std: tuple[float, ...] | None = option(
+        None, "a channel's deviation; by default that of --weights, else measured"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +111,9 @@ class Recipe:
     """
 
     model: str | None = option(
-        None, "a name of the zoo; by default resnet20 up to 64 pixels, else resnet18"
+        None,
+        "a name of the zoo; by default that of --weights, else resnet20 up to 64 pixels, "
+        "else resnet18",
     )
     epochs: int = option(20, "times that every training image is seen", least=1)
     batch_size: int = option(128, "images in a step, those of all ranks together", least=1)
@@ -112,8 +128,23 @@ class Recipe:
         "stop", "rollback: back to the epoch's start with half the rate, three times at most"
     )
     identity_start: bool = option(False, "begin with every residual block as the identity")
+    drop_path: float | None = option(
+        None,
+        "how often the last block's branch is left out, linear rule; by default the network's own",
+        least=0,
+        most=0.99,
+    )
+    dropout: float | None = option(
+        None,
+        "share of the head's inputs left out; by default the network's",
+        least=0,
+        most=0.99,
+    )
     weights: str | None = option(
-        None, "begin with these: a file, a run or a Classifier folder", metavar="PATH"
+        None,
+        "begin with these: a file, a run or a Classifier folder, or a name of the Hugging Face Hub "
+        "such as resnet50.a1_in1k",
+        metavar="PATH|NAME",
     )
     freeze: str = option(
         "none", "head: train the head alone; stages:N: keep stem and N stages", metavar="PART"
@@ -299,6 +330,13 @@ def resolve(recipe: Recipe, facts: Facts) -> Recipe:
         recipe,
         model=recipe.model or ("resnet20" if size <= SMALL else "resnet18"),
         precision=precision,
-        data=replace(data, image_size=size, channels=channels, multi_label=facts.multi_label),
+        data=replace(
+            data,
+            image_size=size,
+            channels=channels,
+            multi_label=facts.multi_label,
+            center_crop=data.center_crop or 1.0,
+            interpolation=data.interpolation or "bilinear",
+        ),
         augmentation=replace(augmentation, crop=crop),
     )

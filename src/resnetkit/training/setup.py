@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 
-from resnetkit.classifier import Classifier
 from resnetkit.data import prepare
 from resnetkit.data.loader import batch_bounds
 from resnetkit.data.sources import Dataset, Source
@@ -16,8 +15,10 @@ from resnetkit.files import check_can_create
 from resnetkit.nets.create import create
 from resnetkit.nets.initialise import why_no_identity_start
 from resnetkit.nets.resnet import ResNet
+from resnetkit.nets.spec import ResNetSpec
 from resnetkit.nets.summary import summarise
 from resnetkit.nets.zoo import spec_of
+from resnetkit.pretrained import Pretrained, open_pretrained
 from resnetkit.training.freeze import frozen_parts
 from resnetkit.training.images import (
     check_classes,
@@ -27,10 +28,9 @@ from resnetkit.training.images import (
     used_parts,
 )
 from resnetkit.training.observer import Observer
-from resnetkit.training.recipe import Recipe, resolve
+from resnetkit.training.recipe import DataRecipe, Recipe, resolve
 from resnetkit.training.run_folder import DataRecord, free_name
 from resnetkit.training.schedule import warmup_steps
-from resnetkit.weights import load_weights, read_state
 
 
 def plan_run(
@@ -52,11 +52,16 @@ def plan_run(
     """
     check_can_create(Path(out or "runs"), may_exist=out is None)
     check_classes(dataset)
+    begun = open_pretrained(recipe.weights) if recipe.weights else None
+    if begun:
+        recipe = _as_begun(recipe, begun)
     _check_early(recipe, dataset)
     skipped, facts = look_through(dataset, workers, strict, device, observer)
     recipe = resolve(recipe, facts)
     frozen_parts(recipe.freeze, spec_of(recipe.model or ""))
     sources = choose_images(dataset, recipe, skipped)
+    if begun and begun.transform:
+        recipe = replace(recipe, data=_normalised_as(recipe.data, begun.transform))
     recipe = _measured(recipe, sources["train"], workers)
     transform_of(recipe)  # before anything is made: mean and deviation may be a person's own
     record = DataRecord(
@@ -72,13 +77,33 @@ def plan_run(
     return path, recipe, record
 
 
+def _as_begun(recipe: Recipe, begun: Pretrained) -> Recipe:
+    """The recipe with the network and the geometry of the weights where it leaves them open."""
+    data, of = recipe.data, begun.transform
+    if of:
+        data = replace(
+            data,
+            image_size=data.image_size or of.size,
+            center_crop=data.center_crop or of.crop,
+            interpolation=data.interpolation or of.interpolation,
+        )
+    return replace(recipe, model=recipe.model or begun.model, data=data)
+
+
+def _normalised_as(data: DataRecipe, of: Transform) -> DataRecipe:
+    """Mean and deviation of the weights where they are open, for other channels their average."""
+    channels = data.channels or 3
+
+    def fitting(numbers: tuple[float, ...]) -> tuple[float, ...]:
+        average = (sum(numbers) / len(numbers),) * channels
+        return numbers if len(numbers) == channels else average
+
+    return replace(data, mean=data.mean or fitting(of.mean), std=data.std or fitting(of.std))
+
+
 def _measured(recipe: Recipe, train: Source, workers: int) -> Recipe:
     """The recipe with mean and deviation of the training images, and the warm-up in steps."""
     data, channels = recipe.data, recipe.data.channels or 3
-    if recipe.weights and data.mean is None and Path(recipe.weights).is_dir():
-        of = Classifier.load(recipe.weights).transform
-        if of.channels == channels:
-            data = replace(data, mean=of.mean, std=data.std or of.std)
     if data.mean is None or data.std is None:
         mean, std = prepare.mean_and_deviation(
             train, data.image_size or 1, channels, workers=workers
@@ -97,9 +122,6 @@ def _check_early(recipe: Recipe, dataset: Dataset) -> None:
         if reason:
             raise UserError(f"no identity start for {recipe.model}: {reason}")
         frozen_parts(recipe.freeze, spec_of(recipe.model))
-    if recipe.weights is not None:
-        path = Path(recipe.weights)
-        Classifier.load(path) if path.is_dir() else read_state(path)
     check_limit(dataset, recipe)
 
 
@@ -123,7 +145,14 @@ def transform_of(recipe: Recipe) -> Transform:
     """The preprocessing of a recipe in which everything is decided."""
     data = recipe.data
     assert data.image_size and data.channels and data.mean and data.std
-    return Transform(size=data.image_size, channels=data.channels, mean=data.mean, std=data.std)
+    return Transform(
+        size=data.image_size,
+        crop=data.center_crop or 1.0,
+        interpolation=data.interpolation or "bilinear",
+        channels=data.channels,
+        mean=data.mean,
+        std=data.std,
+    )
 
 
 def starting_network(
@@ -136,30 +165,19 @@ def starting_network(
     """The recipe's network, its start drawn by the recipe's seed, or `fresh` from its weights."""
     torch.manual_seed(recipe.seed)
     net = create(
-        recipe.model or "",
+        dropped(spec_of(recipe.model or ""), recipe),
         classes=len(classes),
         channels=recipe.data.channels,
         identity_start=recipe.identity_start,
     )
     if recipe.weights and fresh:
-        kept = _load_start(net, Path(recipe.weights), classes)
+        notes = open_pretrained(recipe.weights).load_into(net, classes)
         if observer:
-            head = "its head kept: the classes agree" if kept else "a new head: other classes"
-            observer.say(f"begins with {recipe.weights}, {head}")
+            observer.say(", ".join([f"begins with {recipe.weights}", *notes]))
     return net
 
 
-def _load_start(net: ResNet, path: Path, classes: tuple[str, ...]) -> bool:
-    """Load weights, the head only for the same classes; a bare file has just their number."""
-    if path.is_dir():
-        begun = Classifier.load(path)
-        state, same = begun.net.state_dict(), begun.classes == classes
-    else:
-        state = read_state(path)
-        head = state.get("head.weight")
-        same = head is not None and head.shape[0] == len(classes)
-    try:
-        load_weights(net, state, head=same)
-    except UserError as error:
-        raise UserError(f"--weights {path}: {error}") from None
-    return same
+def dropped(spec: ResNetSpec, recipe: Recipe) -> ResNetSpec:
+    """The network with what the recipe says of leaving out."""
+    asked = {"drop_path": recipe.drop_path, "dropout": recipe.dropout}
+    return replace(spec, **{name: rate for name, rate in asked.items() if rate is not None})

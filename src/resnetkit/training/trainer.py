@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from resnetkit.data.augment import step_seed
 from resnetkit.data.loader import Batch, Loader
 from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
@@ -146,6 +147,7 @@ class Trainer:
             group["lr"] = lr * group["rate"]
         self.optimiser.zero_grad(set_to_none=True)
         finite = torch.ones((), dtype=torch.bool, device=self.device)
+        self.seed_draws(self.step)
         if len(batch.labels) or self.recipe.sync_bn:
             for last, images, labels in self.pieces(batch):
                 with self.replica.last(is_last=last):
@@ -158,6 +160,11 @@ class Trainer:
         self.step += 1
         if self.step % CHECKED_EVERY == 0:
             self.check_finite()
+
+    def seed_draws(self, step: int) -> None:
+        """What a step leaves out by chance is a function of (seed, step, rank)."""
+        if self.net.spec.draws:
+            torch.manual_seed(step_seed(self.recipe.seed, step, self.ranks.rank))
 
     def pieces(self, batch: Batch) -> list[tuple[bool, torch.Tensor, torch.Tensor]]:
         """(whether it is the last, images, labels) of the pieces that a batch is computed in."""
@@ -211,6 +218,7 @@ class Trainer:
         batch = self.loader.batch(*divmod(step, self.loader.steps))
         self.optimiser.zero_grad(set_to_none=True)
         first = ""
+        self.seed_draws(step)
         with ForwardWatch(self.net) as watch:
             for _, images, labels in self.pieces(batch) if len(batch.labels) else ():
                 loss, _, _ = self.loss(images, labels, self.net)
