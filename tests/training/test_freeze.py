@@ -5,7 +5,7 @@ import torch
 from tests.training.runs import assert_equal_bits, stop_and_resume, train
 
 import resnetkit as rk
-from resnetkit.training.freeze import frozen_at, frozen_parts, layer_rates
+from resnetkit.training.freeze import frozen_at, frozen_parts, layer_rates, parts
 from resnetkit.training.recipe import Recipe, override
 
 SETTINGS = {"epochs": 2, "limit": 64, "batch_size": 16}
@@ -49,6 +49,14 @@ def test_unfreezing_is_part_of_the_schedule(start, tmp_path, monkeypatch):
         with monkeypatch.context() as inner:
             stop_and_resume(tmp_path / f"broken-{at}", at, inner, **how)
         assert_equal_bits(tmp_path / "whole", tmp_path / f"broken-{at}")
+
+
+def test_every_module_of_a_network_is_in_one_of_its_parts():
+    """Or training mode would miss it."""
+    net = rk.create("resnetrs50")
+    owned = [id(m) for part in parts(net) for top in part for m in top.modules()]
+    outside = {id(net), id(net.stages)}
+    assert sorted(owned) == sorted(id(m) for m in net.modules() if id(m) not in outside)
 
 
 def test_rates_of_layers():

@@ -1,6 +1,7 @@
 """Runs are functions of recipe and data; steps are applied whole or not at all."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -147,3 +148,25 @@ def test_bad_images_are_left_out_and_listed(pictures, tmp_path):
     shutil.rmtree(out / "classifier")
     with pytest.raises(rk.UserError, match="are not those it began with"):
         rk.train(resume=True, out=str(out), threads=1, observer=Observer())
+
+
+def test_what_a_step_leaves_out_is_a_function_of_seed_step_and_rank(monkeypatch):
+    """Not of what was drawn before it."""
+    seeds, trainer = [], bare_trainer(pieces=1)
+    monkeypatch.setattr(torch, "manual_seed", seeds.append)
+    trainer.seed_draws(7)
+    assert not seeds  # this network leaves nothing out
+    trainer.net.spec = replace(trainer.net.spec, drop_path=0.5)
+    for step, rank in ((7, 0), (7, 0), (8, 0), (7, 1)):
+        trainer.ranks = SimpleNamespace(rank=rank)
+        trainer.seed_draws(step)
+    assert seeds[0] == seeds[1]
+    assert len(set(seeds)) == 3
+
+
+def test_drop_rates_of_the_recipe_reach_the_network_and_its_classifier(undisturbed, tmp_path):
+    spec = rk.load(undisturbed).spec
+    assert (spec.drop_path, spec.dropout) == (0.2, 0.1)
+    train(tmp_path / "run", epochs=1, drop_path=None, dropout=None)
+    assert rk.load(tmp_path / "run").spec.draws is False
+    assert metrics(tmp_path / "run")[0]["train_loss"] != metrics(undisturbed)[0]["train_loss"]

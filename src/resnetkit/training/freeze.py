@@ -10,7 +10,7 @@ from resnetkit.training.recipe import Recipe
 
 def parts(net: ResNet) -> list[list[nn.Module]]:
     """The network from image to logits: the stem, every stage, the head."""
-    return [[net.stem], *([stage] for stage in net.stages), [net.norm, net.head]]
+    return [[net.stem], *([stage] for stage in net.stages), [net.norm, net.dropout, net.head]]
 
 
 def frozen_parts(freeze: str, spec: ResNetSpec) -> int:
