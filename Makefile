@@ -61,14 +61,14 @@ data-checks: data
 	$(PYTHON) benchmarks/fuzz_images.py --files 2000
 
 # torchvision's wheel asks for a CUDA build of torch: it goes without its dependencies into an
-# environment of its own, beside the same CPU torch.
-$(PEERS)/.installed: constraints.txt
+# environment of its own, beside the same CPU torch. The mark's name changes with what is installed.
+$(PEERS)/.installed-timm: constraints.txt
 	python3 -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet torch==2.13.0 numpy pillow
-	$(PEERS)/bin/python -m pip install --quiet --no-deps torchvision==0.28.0
+	$(PEERS)/bin/python -m pip install --quiet torch==2.13.0 numpy pillow pyyaml huggingface-hub safetensors
+	$(PEERS)/bin/python -m pip install --quiet --no-deps torchvision==0.28.0 timm==1.0.31
 	@touch $@
 
-peers: $(PEERS)/.installed
+peers: $(PEERS)/.installed-timm
 
 bench: data peers
 	$(PYTHON) benchmarks/train_speed.py --peers $(PEERS)/bin/python

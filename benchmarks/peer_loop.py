@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch.library import Library
+
+from peer_libraries import peer_libraries
 
 
 class FashionMNIST(torch.utils.data.Dataset):
@@ -37,19 +38,10 @@ class FashionMNIST(torch.utils.data.Dataset):
         return self.transform(Image.fromarray(self.images[index])), self.labels[index]
 
 
-def name_operators() -> Library:
-    """torchvision's compiled operators belong to another build of torch: names are enough here."""
-    library = Library("torchvision", "DEF")
-    for operator in ("nms", "qnms"):
-        library.define(f"{operator}() -> ()")
-    return library  # they are there as long as it is
-
-
 def main() -> None:
-    library = name_operators()
+    peer_libraries()
     from torchvision import models, transforms
 
-    assert library
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=int, default=3840)

@@ -11,6 +11,7 @@ from resnetkit.inference import Prediction
 from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.summary import Summary, summarise
 from resnetkit.nets.zoo import ZOO, models, usual
+from resnetkit.published import best_published, published
 
 TOP_5_FROM = 5
 """Of so many classes or fewer every image is among the likeliest five."""
@@ -42,9 +43,16 @@ def costs_json(found: list[Cost]) -> list[dict]:
         {
             "name": name,
             "image_size": size,
+            "mean": list(usual(name).mean),
+            "std": list(usual(name).std),
             "layers": summary.layers,
             "parameters": summary.parameters,
             "multiply_adds": summary.multiply_adds,
+            "published": [
+                {"source": p.source, "tag": p.tag, "image_size": p.image_size, "top1": p.top1}
+                for p in published()
+                if p.model == name
+            ],
             "stages": [vars(row) | {"shape": list(row.shape)} for row in summary.rows],
         }
         for name, size, summary in found
@@ -59,12 +67,22 @@ def zoo(found: list[Cost]) -> str:
         ("Parameters", True),
         ("Multiply-adds", True),
         ("at", True),
+        ("Mean", False),
+        ("Deviation", False),
+        ("ImageNet top-1", True),
     )
     for name, size, s in found:
+        images, best = usual(name), best_published(name)
+        top1 = f"{best.top1:.1f}% at {best.image_size} px" if best else ""
         table.add_row(
-            name, f"{s.layers}", f"{s.parameters:,}", _giga(s.multiply_adds), f"{size} px"
-        )
+            name, f"{s.layers}", f"{s.parameters:,}", _giga(s.multiply_adds), f"{size} px",
+            _numbers(images.mean), _numbers(images.std), top1,
+        )  # fmt: skip
     return table_text(table)
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return " ".join(f"{value:.3g}" for value in values)
 
 
 def stages(name: str, size: int, summary: Summary) -> str:

@@ -53,6 +53,7 @@ def summarise(spec: ResNetSpec, height: int, width: int) -> Summary:
     if spec.order == "e":
         parts.append(_Part("norm, ReLU", net.norm, 1))
     parts.append(_Part("head", net.head, 1))
+    _without_norms(net)
     with torch.no_grad():
         net(image)
     names = dict.fromkeys(part.name for part in parts)
@@ -81,6 +82,14 @@ class _Part:
 
     def _count(self, layer, _inputs, output):
         self.multiply_adds += output.numel() * layer.weight[0].numel()
+
+
+def _without_norms(net: nn.Module) -> None:
+    """Leave the norms out: they change no shape, and are slow on the meta device."""
+    for parent in list(net.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.BatchNorm2d | nn.GroupNorm):
+                setattr(parent, name, nn.Identity())
 
 
 def _row(name: str, parts: list[_Part]) -> Row:
