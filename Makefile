@@ -7,7 +7,7 @@ RUN     := $(VENV)/bin/resnetkit
 DEMO    := runs/demo
 PEERS   := .venv-peers
 
-.PHONY: help demo test check data kill-resume kill-ranks data-checks bench peers clean
+.PHONY: help demo test check data kill-resume kill-ranks data-checks zoo zoo-page bench peers clean
 
 help:
 	@echo "make demo         train on Fashion-MNIST, look at it, use it (about 3 minutes)"
@@ -16,6 +16,8 @@ help:
 	@echo "make kill-resume  20 runs killed and resumed, compared bit by bit (about 8 minutes)"
 	@echo "make kill-ranks   several ranks killed, restarted, stopped (about 25 minutes)"
 	@echo "make data-checks  100,000 files, 60,000 with duplicates, 2,000 damaged (about 5 minutes)"
+	@echo "make zoo          all networks against torchvision and timm, and learning (over an hour)"
+	@echo "make zoo-page     docs/zoo.md and its figure, drawn from the specs"
 	@echo "make bench        training speed against torchvision, textbook against default (half an hour)"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -69,6 +71,14 @@ $(PEERS)/.installed-timm: constraints.txt
 	@touch $@
 
 peers: $(PEERS)/.installed-timm
+
+zoo: data peers
+	PYTHONPATH=src $(PEERS)/bin/python benchmarks/peers_equal.py
+	PYTHONPATH=src $(PEERS)/bin/python benchmarks/peers_speed.py
+	$(PYTHON) benchmarks/zoo_learns.py
+
+zoo-page: $(VENV)/.installed
+	$(PYTHON) scripts/zoo_page.py
 
 bench: data peers
 	$(PYTHON) benchmarks/train_speed.py --peers $(PEERS)/bin/python
