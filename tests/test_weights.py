@@ -99,12 +99,12 @@ def test_there_and_back_through_every_naming(name, naming):
 def test_one_channel_from_three_gives_what_grey_gave(tmp_path):
     colour = rk.create("resnet18d", classes=5).eval()
     grey = rk.create("resnet18d", classes=5, channels=1).eval()
-    said = rk.load_weights(grey, rk.state_dict(colour, "timm"), "timm").notes
+    said = rk.load_weights(grey, rk.state_dict(colour, "timm"), "timm")
     assert said == ("one channel from three: the first convolution's weights are summed",)
     x = torch.randn(2, 1, 40, 40)
     torch.testing.assert_close(grey(x), colour(x.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-5)
     back = rk.create("resnet18d", classes=5).eval()
-    said = rk.load_weights(back, grey.state_dict()).notes
+    said = rk.load_weights(back, grey.state_dict())
     assert said[0].startswith("three channels from one: each has a third")
     torch.testing.assert_close(back(x.expand(-1, 3, -1, -1)), grey(x), rtol=1e-4, atol=1e-5)
     with pytest.raises(rk.UserError, match=r"stem.conv1.weight is \(32, 2, 3, 3\)"):
@@ -120,6 +120,17 @@ def test_counters_may_be_missing_under_other_names():
     own = {n: t for n, t in net.state_dict().items() if "num_batches" not in n}
     with pytest.raises(rk.UserError, match="missing stem.norm.num_batches_tracked"):
         rk.load_weights(other, own)
+
+
+def test_other_classes_say_how_to_leave_the_head_out():
+    state = rk.state_dict(rk.create("resnet18"), "timm")
+    net = rk.create("resnet18", classes=3)
+    said = (
+        r"fc.weight is \(1000, 512\), not \(3, 512\); .*; head=False keeps the network's own head"
+    )
+    with pytest.raises(rk.UserError, match=said):
+        rk.load_weights(net, state, "timm")
+    rk.load_weights(net, state, "timm", head=False)
 
 
 @pytest.mark.parametrize("key", ["state_dict", "model"])

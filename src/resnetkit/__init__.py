@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from resnetkit.checking import check
     from resnetkit.classifier import Classifier
     from resnetkit.comparing import compare
+    from resnetkit.converting import convert
     from resnetkit.errors import UserError
     from resnetkit.nets.create import create
     from resnetkit.nets.spec import ResNetSpec
     from resnetkit.nets.summary import summarise
     from resnetkit.nets.zoo import models
+    from resnetkit.published import published
     from resnetkit.training.observer import Observer
     from resnetkit.training.recipe import Recipe
     from resnetkit.training.session import Session
@@ -35,6 +37,7 @@ _HOMES = {
     "UserError": "errors",
     "check": "checking",
     "compare": "comparing",
+    "convert": "converting",
     "create": "nets.create",
     "evaluate": "api",
     "find_pictures": "api",
@@ -42,6 +45,7 @@ _HOMES = {
     "load_weights": "weights",
     "models": "nets.zoo",
     "predict": "api",
+    "published": "published",
     "state_dict": "weights",
     "summarise": "nets.summary",
     "train": "api",
@@ -49,8 +53,8 @@ _HOMES = {
 
 __all__ = [
     "Classifier", "Observer", "Recipe", "ResNetSpec", "Session", "UserError", "check", "compare",
-    "create", "evaluate", "find_pictures", "load", "load_weights", "models", "predict",
-    "state_dict", "summarise", "train",
+    "convert", "create", "evaluate", "find_pictures", "load", "load_weights", "models", "predict",
+    "published", "state_dict", "summarise", "train",
 ]  # fmt: skip
 
 

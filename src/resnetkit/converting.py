@@ -14,7 +14,7 @@ from resnetkit.nets.resnet import ResNet
 from resnetkit.nets.spec import ResNetSpec
 from resnetkit.nets.zoo import spec_of
 from resnetkit.pretrained import Pretrained, open_pretrained
-from resnetkit.weights import load_weights, state_dict
+from resnetkit.weights import load_weights, state_dict, what_fits
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _network(begun: Pretrained, model: str | None) -> tuple[str, ResNetSpec]:
         return begun.model or "a network of one's own", begun.spec
     fit = find_fit(begun.state)
     if fit is None or not fit.exact:
-        raise UserError(f"{begun.where}: say --model; {fit or 'no network of the zoo is near'}")
+        raise UserError(f"{begun.where}: say --model; {what_fits(begun.state)}")
     return fit.models[0], spec_of(fit.models[0])
 
 

@@ -62,7 +62,7 @@ class Pretrained:
             head = self.state.get(names(net.spec, [f"{HEAD}weight"], naming)[f"{HEAD}weight"])
             same = head is not None and len(head) == len(classes)
         try:
-            notes = load_weights(net, self.state, naming, head=same).notes
+            notes = load_weights(net, self.state, naming, head=same)
         except UserError as error:
             raise UserError(f"{self.where}: {error}") from None
         kept = "its head kept: the classes agree" if same else "a new head: other classes"

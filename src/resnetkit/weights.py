@@ -5,7 +5,6 @@ import struct
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -72,20 +71,13 @@ def _unwrapped(state: Any) -> Any:
     return state
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """What was done to weights on their way into a network, in words; empty when nothing was."""
-
-    notes: tuple[str, ...] = ()
-
-
 def load_weights(
     net: ResNet,
     state_or_file: Mapping[str, Tensor] | str | Path,
     naming: Naming = "resnetkit",
     *,
     head: bool = True,
-) -> Loaded:
+) -> tuple[str, ...]:
     """Copy weights into a network; every tensor must be there, in its shape, and none be left over.
 
     Only the first convolution may see another number of channels. For one from three its weights
@@ -97,6 +89,9 @@ def load_weights(
         state_or_file: tensors by name, or a file of them.
         naming: whose names the tensors have: `resnetkit`, `torchvision` or `timm`.
         head: False leaves the head as it is: for other classes than the weights were trained on.
+
+    Returns:
+        What was done to the weights on their way, in words; empty when nothing was.
 
     Raises:
         UserError: what is missing, left over or of another shape, by name, and the network of the
@@ -120,11 +115,15 @@ def load_weights(
         problems = [problem for problem in problems if not problem.endswith(COUNTER)]
     if problems:
         where = f"{state_or_file}" if from_file else "the state dict"
-        raise UserError(f"{where} does not fit this network: {_in_a_line(problems, state)}")
+        of_head = tuple(called for name, called in theirs.items() if name.startswith(HEAD))
+        hint = what_fits(state)
+        if all(problem.startswith(of_head) for problem in problems):
+            hint = "head=False keeps the network's own head"
+        raise UserError(f"{where} does not fit this network: {_in_a_line(problems)}; {hint}")
     with torch.no_grad():
         for name, tensor in loaded.items():
             own[name].copy_(tensor)
-    return Loaded(tuple(notes))
+    return tuple(notes)
 
 
 def state_dict(net: ResNet, naming: Naming = "resnetkit") -> dict[str, Tensor]:
@@ -173,9 +172,12 @@ def _misfits(
     return problems
 
 
-def _in_a_line(problems: list[str], state: Mapping[str, Tensor]) -> str:
-    """The first few, how many more, and what would fit."""
+def _in_a_line(problems: list[str]) -> str:
+    """The first few, and how many more."""
     more = f", and {len(problems) - MOST_NAMED} more" if len(problems) > MOST_NAMED else ""
-    fit = find_fit(state)
-    hint = str(fit) if fit else "no network of the zoo is near"
-    return f"{'; '.join(problems[:MOST_NAMED])}{more}; {hint}"
+    return f"{'; '.join(problems[:MOST_NAMED])}{more}"
+
+
+def what_fits(state: Mapping[str, Tensor]) -> str:
+    """The network that tensors belong to, in a few words for an error's line."""
+    return str(find_fit(state) or "no network of the zoo is near")

@@ -40,3 +40,19 @@ def test_normalising():
 def test_what_cannot_be(change):
     with pytest.raises(UserError):
         Transform(**change)
+
+
+@pytest.mark.parametrize("shape", [(375, 500), (500, 333), (256, 256)])
+@pytest.mark.parametrize("how", ["bilinear", "bicubic"])
+def test_cropping_then_resizing_is_resizing_then_cropping(fashion, shape, how):
+    """As torchvision and timm judge: the shorter side to size / crop, then the centre."""
+    method, (height, width) = Image.Resampling[how.upper()], shape
+    picture = Image.fromarray(fashion.parts["train"].image(0, 3)).resize((width, height), method)
+    ours = Transform(size=224, crop=0.875, interpolation=how).image(np.asarray(picture))
+    scale = 256 / min(shape)
+    whole = picture.resize((round(width * scale), round(height * scale)), method)
+    left, top = (whole.width - 224) // 2, (whole.height - 224) // 2
+    theirs = np.asarray(whole.crop((left, top, left + 224, top + 224)))
+    difference = np.abs(ours.astype(int) - theirs.astype(int))
+    assert difference.mean() < 1  # crops begin at whole pixels there: at most half a pixel away
+    assert shape != (256, 256) or (difference <= 1).all()
