@@ -14,6 +14,7 @@ from resnetkit.nets.resnet import ResNet
 from resnetkit.nets.spec import ResNetSpec
 from resnetkit.nets.zoo import spec_of
 from resnetkit.pretrained import Pretrained, open_pretrained
+from resnetkit.training.few import counted
 from resnetkit.weights import load_weights, state_dict, what_fits
 
 
@@ -36,8 +37,9 @@ class Converted:
     def __str__(self) -> str:
         """In a line."""
         return (
-            f"{self.out}: {self.model}, {self.classes:,} classes, {self.channels} channels, "
-            f"{self.tensors:,} tensors, {self.from_naming} -> {self.to_naming} names"
+            f"{self.out}: {self.model}, {self.classes:,} classes, "
+            f"{counted(self.channels, 'channel')}, {counted(self.tensors, 'tensor')}, "
+            f"{self.from_naming} -> {self.to_naming} names"
         )
 
 

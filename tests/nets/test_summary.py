@@ -7,7 +7,21 @@ import resnetkit as rk
 from resnetkit.nets.zoo import ZOO
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet44", "resnet50", "preresnet110", "plain34"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet18",
+        "resnet44",
+        "resnet50",
+        "preresnet110",
+        "plain34",
+        "resnetrs50",
+        "ecaresnet26t",
+        "resnetv2_50d_gn",
+        "resnetblur18",
+        "senet154",
+    ],
+)
 def test_counts_equal_the_whole_network(name):
     spec, size = ZOO[name], 37
     net = rk.create(spec).eval()
@@ -25,6 +39,7 @@ def test_counts_equal_the_whole_network(name):
     summary = rk.summarise(spec, size, size)
     assert summary.multiply_adds == counted
     assert summary.parameters == sum(p.numel() for p in net.parameters())
+    assert all(row.shape for row in summary.rows)
 
 
 def test_the_textbooks_table():

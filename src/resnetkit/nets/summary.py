@@ -53,7 +53,7 @@ def summarise(spec: ResNetSpec, height: int, width: int) -> Summary:
     if spec.order == "e":
         parts.append(_Part("norm, ReLU", net.norm, 1))
     parts.append(_Part("head", net.head, 1))
-    _without_norms(net)
+    _without_norms(net.stem, *net.stages)
     with torch.no_grad():
         net(image)
     names = dict.fromkeys(part.name for part in parts)
@@ -84,9 +84,9 @@ class _Part:
         self.multiply_adds += output.numel() * layer.weight[0].numel()
 
 
-def _without_norms(net: nn.Module) -> None:
+def _without_norms(*parts: nn.Module) -> None:
     """Leave the norms out: they change no shape, and are slow on the meta device."""
-    for parent in list(net.modules()):
+    for parent in [module for part in parts for module in part.modules()]:
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.BatchNorm2d | nn.GroupNorm):
                 setattr(parent, name, nn.Identity())

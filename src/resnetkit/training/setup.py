@@ -58,7 +58,9 @@ def plan_run(
     _check_early(recipe, dataset)
     skipped, facts = look_through(dataset, workers, strict, device, observer)
     recipe = resolve(recipe, facts)
-    frozen_parts(recipe.freeze, spec_of(recipe.model or ""))
+    spec = dropped(spec_of(recipe.model or ""), recipe)
+    recipe = replace(recipe, drop_path=spec.drop_path, dropout=spec.dropout)
+    frozen_parts(recipe.freeze, spec)
     sources = choose_images(dataset, recipe, skipped)
     if begun and begun.transform:
         recipe = replace(recipe, data=_normalised_as(recipe.data, begun.transform))
