@@ -3,12 +3,17 @@
     python benchmarks/zoo_learns.py [PATTERN]
 
 Real pictures (Fashion-MNIST as RGB at 32 px), the same 64 in every step, SGD with momentum, every
-block as the identity at the start where the network allows it. The loss is that of the 64 images in
-training mode; it falls when the mean of the last five steps is below the first. The whole zoo takes
-about an hour. Writes benchmarks/results/zoo_learns.json.
+block as the identity at the start where the network allows it; networks with group norm at a quarter
+of the rate. The loss is that of the 64 images in training mode; it falls when the mean of the last
+five steps is below the first. The whole zoo takes 45 minutes. Writes
+benchmarks/results/zoo_learns.json.
+
+plain1202 and preplain1001 cannot: without shortcuts the gradient grows by 1.16 a layer at the start
+(measured in float64 from 56 to 902 layers), and passes the largest float32 near 600 layers.
 """
 
 import json
+import math
 import sys
 import time
 from dataclasses import replace
@@ -53,7 +58,8 @@ def runs_at_two_sizes(net: ResNet, usual_size: int) -> bool:
 
 def learn(net: ResNet, x: torch.Tensor, labels: torch.Tensor) -> list[float]:
     """The loss before each of 20 steps."""
-    optimiser = torch.optim.SGD(net.parameters(), 0.02, 0.9, nesterov=True, fused=True)
+    rate = 0.005 if net.spec.norm == "group" else 0.02
+    optimiser = torch.optim.SGD(net.parameters(), rate, 0.9, nesterov=True, fused=True)
     losses = []
     for _ in range(STEPS):
         optimiser.zero_grad()
@@ -79,7 +85,7 @@ def judge(name: str, x: torch.Tensor, labels: torch.Tensor) -> dict:
         "name": name,
         "runs": runs,
         "first": round(losses[0], 4),
-        "last": round(last, 4),
+        "last": round(last, 4) if math.isfinite(last) else None,
         "falls": last < losses[0],
         "seconds": round(time.perf_counter() - start, 1),
     }
