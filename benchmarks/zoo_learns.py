@@ -3,9 +3,9 @@
     python benchmarks/zoo_learns.py [PATTERN]
 
 Real pictures (Fashion-MNIST as RGB at 32 px), the same 64 in every step, SGD with momentum, every
-block as the identity at the start where the network allows it; networks with group norm at a quarter
-of the rate. The loss is that of the 64 images in training mode; it falls when the mean of the last
-five steps is below the first. The whole zoo takes 45 minutes. Writes
+block as the identity at the start where the network allows it; networks with group norm at a
+quarter of the rate. The loss is that of the 64 images in training mode; it falls when the mean of
+the last five steps is below the first. The whole zoo takes 45 minutes. Writes
 benchmarks/results/zoo_learns.json.
 
 plain1202 and preplain1001 cannot: without shortcuts the gradient grows by 1.16 a layer at the start

@@ -4,6 +4,7 @@ No block writes its input in place: a shortcut, or whoever looks at the features
 In-place operations are used only on tensors that the block itself has just made.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -61,9 +62,15 @@ class Block(nn.Module):
         return self.antialias(x) if i == self.antialias_after else x
 
     def add(self, x: Tensor, branch: Tensor) -> Tensor:
-        """x + g(x), with the shortcut on x; a plain network has g(x) alone."""
+        """x + g(x), with the shortcut on x; a plain network has g(x) alone.
+
+        The sum takes the branch's place in memory, but not in order (c), whose ReLU still needs it.
+        """
         branch = self.drop_path(self.attention(branch))
-        return branch if self.shortcut is None else self.shortcut(x) + branch
+        if self.shortcut is None:
+            return branch
+        add = torch.add if self.order == "c" else Tensor.add_
+        return add(branch, self.shortcut(x))
 
 
 class PostActivationBlock(Block):
