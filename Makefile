@@ -16,7 +16,7 @@ help:
 	@echo "make kill-resume  20 runs killed and resumed, compared bit by bit (about 8 minutes)"
 	@echo "make kill-ranks   several ranks killed, restarted, stopped (about 25 minutes)"
 	@echo "make data-checks  100,000 files, 60,000 with duplicates, 2,000 damaged (about 5 minutes)"
-	@echo "make zoo          all networks against torchvision and timm, and learning (over an hour)"
+	@echo "make zoo          all networks against torchvision and timm, and learning (an hour and a half)"
 	@echo "make zoo-page     docs/zoo.md and its figure, drawn from the specs"
 	@echo "make bench        training speed against torchvision, textbook against default (half an hour)"
 
