@@ -174,11 +174,11 @@ MISTAKES = [
     ("train fashion-mnist --weights {tmp}/short.pth", "no weights that can be read safely"),
     (
         "train fashion-mnist --weights {tmp}/timm18.safetensors --model resnet34",
-        "it fits resnet18 under torchvision names",
+        "it fits resnet18 or resnetblur18 under torchvision names",
     ),
     (
         "train fashion-mnist --weights {tmp}/tv18.pth --model resnet50",
-        "it fits resnet18 under torchvision names",
+        "it fits resnet18 or resnetblur18 under torchvision names",
     ),
     (
         "train fashion-mnist --weights {tmp}/strange.safetensors --model resnet18",
@@ -187,6 +187,10 @@ MISTAKES = [
     ("train fashion-mnist --weights resnet18.a1_in1k", "cannot be reached: "),
     ("train fashion-mnist --weights resnet18.a9_in1k", "did you mean resnet18.a"),
     ("train fashion-mnist --weights resnet19.a1_in1k", "no network resnet19: did you mean"),
+    (
+        "train fashion-mnist --model resnet18 --image-size 16 --precision bf16 --limit 40",
+        "takes a stride on a single pixel",
+    ),
     ("train fashion-mnist --drop-path 1", "drop_path must be at most 0.99"),
     ("train fashion-mnist --dropout -0.5", "dropout must be at least 0"),
     ("train fashion-mnist --center-crop 0", "center_crop must be at least 0.01"),
@@ -206,11 +210,11 @@ MISTAKES = [
     ),
     (
         "convert {tmp}/tv18.pth --to timm --model resnet34 --out x.safetensors",
-        "it fits resnet18 under torchvision names",
+        "it fits resnet18 or resnetblur18 under torchvision names",
     ),
     (
         "convert {tmp}/tv18.pth --to timm --from resnetkit --out x.safetensors",
-        "it fits resnet18 under torchvision names",
+        "it fits resnet18 or resnetblur18 under torchvision names",
     ),
     ("convert {run} --to torchvision --out x.safetensors", "no residual network with stem small"),
     ("models densenet*", "no model matches 'densenet*'; did you mean"),

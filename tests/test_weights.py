@@ -125,9 +125,7 @@ def test_counters_may_be_missing_under_other_names():
 def test_other_classes_say_how_to_leave_the_head_out():
     state = rk.state_dict(rk.create("resnet18"), "timm")
     net = rk.create("resnet18", classes=3)
-    said = (
-        r"fc.weight is \(1000, 512\), not \(3, 512\); .*; head=False keeps the network's own head"
-    )
+    said = r"fc.weight is \(1000, 512\), not \(3, 512\); .*; all but the head fits"
     with pytest.raises(rk.UserError, match=said):
         rk.load_weights(net, state, "timm")
     rk.load_weights(net, state, "timm", head=False)
@@ -153,7 +151,7 @@ def test_checkpoints_of_training_scripts_are_opened(tmp_path, key, prefix):
             ("resnet50", "timm"),
             "it fits resnet50d or resnetaa50d or resnetb",
         ),
-        (("resnet18", "timm"), ("resnet18", "resnetkit"), "it fits resnet18 under torchvision nam"),
+        (("resnet18", "timm"), ("resnet18", "resnetkit"), "it fits resnet18 or resnetblur18 under"),
         (("resnetv2_50", "timm"), ("resnet50", "timm"), "it fits resnetv2_50 under timm names"),
         (("wrn16_4", "resnetkit"), ("resnet14", "resnetkit"), "it fits wrn16_4 under resnetkit"),
     ],
@@ -183,3 +181,58 @@ def test_names_of_a_library_that_has_no_such_network():
     ):
         with pytest.raises(rk.UserError, match=why):
             rk.state_dict(rk.create(name), naming)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("fc.bias", None, "is not a state dict"),
+        ("fc.bias", [1.0], "is not a state dict"),
+        (5, torch.ones(1), "is not a state dict"),
+        ("fc.bias", torch.ones(4).to_sparse(), "fc.bias is no tensor of plain numbers"),
+        ("fc.bias", torch.ones(4, device="meta"), "fc.bias is no tensor of plain numbers"),
+        ("fc.bias", torch.ones(4).to(torch.float8_e5m2), "fc.bias is no tensor of plain numbers"),
+        ("conv1.weight", torch.ones(64, 1, 7, 7).long(), "conv1.weight is torch.int64"),
+        ("x.num_batches_tracked", torch.tensor(1), "left over x.num_batches_tracked"),
+        (f"layer{'9' * 5000}.0.x", torch.ones(1), "left over layer999"),
+    ],
+)
+def test_odd_tensors_are_refused_and_nothing_changes(name, value, said):
+    net = rk.create("resnet18", classes=4)
+    state = rk.state_dict(rk.create("resnet18", classes=4), "timm") | {name: value}
+    before = {name: t.clone() for name, t in net.state_dict().items()}
+    with pytest.raises(rk.UserError, match=said):
+        rk.load_weights(net, state, "timm")
+    assert all(torch.equal(t, net.state_dict()[name]) for name, t in before.items())
+
+
+@pytest.mark.parametrize("state", [None, 3, [torch.ones(1)], torch.ones(1)])
+def test_what_is_no_state_at_all(state):
+    with pytest.raises(rk.UserError, match="is not a state dict"):
+        rk.load_weights(rk.create("resnet8"), state)
+
+
+def test_a_naming_that_is_none():
+    with pytest.raises(rk.UserError, match="'tim' is not one of resnetkit, torchvision, timm"):
+        rk.state_dict(rk.create("resnet18"), "tim")
+
+
+def test_half_precision_is_summed_in_full():
+    state = rk.create("resnet18", classes=4).state_dict()
+    state["stem.conv.weight"] = torch.full((64, 3, 7, 7), 30000, dtype=torch.float16)
+    grey = rk.create("resnet18", classes=4, channels=1)
+    rk.load_weights(grey, state)
+    assert torch.equal(grey.stem.conv.weight, torch.full((64, 1, 7, 7), 90000.0))
+
+
+def test_convert_asks_where_networks_of_equal_tensors_differ(tmp_path):
+    torch.save(rk.state_dict(rk.create("resnetblur18"), "timm"), tmp_path / "x.pth")
+    done = rk.convert(str(tmp_path / "x.pth"), str(tmp_path / "a.safetensors"), "resnetkit")
+    assert done.model == "resnet18 or resnetblur18"
+    with pytest.raises(rk.UserError, match="say --model; it fits resnet18 or resnetblur18"):
+        rk.convert(str(tmp_path / "x.pth"), str(tmp_path / "b.safetensors"), "torchvision")
+    (tmp_path / "link.safetensors").symlink_to("/nowhere")
+    with pytest.raises(rk.UserError, match="exists already"):
+        rk.convert(str(tmp_path / "x.pth"), str(tmp_path / "link.safetensors"), "timm")
+    with pytest.raises(rk.UserError, match="cannot write /proc/x.safetensors"):
+        rk.convert(str(tmp_path / "x.pth"), "/proc/x.safetensors", "timm")

@@ -6,6 +6,7 @@ command line, so that all three accept the same values and refuse the same mista
 
 import contextlib
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -83,7 +84,7 @@ def _value(kind: Any, value: Any, where: str, base: Any) -> Any:
             return None
         return _value(next(a for a in arguments if a is not type(None)), value, where, base)
     if origin is Literal:
-        if value not in arguments:
+        if not any(value == choice and type(value) is type(choice) for choice in arguments):
             raise UserError(f"{where}: {not_one_of(value, arguments)}")
         return value
     if origin is tuple:
@@ -127,6 +128,22 @@ def parse(kind: Any, text: str) -> Any:
     return text
 
 
+def check_types(instance: Any) -> None:
+    """Compare a frozen dataclass's values with its annotations; lists become tuples.
+
+    Raises:
+        UserError: a value is of another type.
+    """
+    for name, kind in _hints(type(instance)).items():
+        value = _value(kind, getattr(instance, name), name, None)
+        object.__setattr__(instance, name, value)
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
 def check_ranges(instance: Any) -> None:
     """Compare the numbers of a dataclass with the ranges its fields were declared with.
 
@@ -147,6 +164,10 @@ def _check_range(field: dataclasses.Field, number: float) -> None:
     if not math.isfinite(number):
         raise UserError(f"{field.name} must be a finite number, not {number}")
     if least is not None and number < least:
-        raise UserError(f"{field.name} must be at least {least:g}, not {number:g}")
+        raise UserError(f"{field.name} must be at least {least:g}, not {_number(number)}")
     if most is not None and number > most:
-        raise UserError(f"{field.name} must be at most {most:g}, not {number:g}")
+        raise UserError(f"{field.name} must be at most {_number(most)}, not {_number(number)}")
+
+
+def _number(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:g}"

@@ -7,12 +7,12 @@ import safetensors.torch
 from torch import Tensor
 
 from resnetkit.errors import UserError
-from resnetkit.files import whole_file
+from resnetkit.files import write_whole
 from resnetkit.nets.fits import find_fit, likeliest_naming
-from resnetkit.nets.naming import HEAD, Naming, first_convolution, names
+from resnetkit.nets.naming import HEAD, Naming, first_convolution, names, why_not_named
 from resnetkit.nets.resnet import ResNet
 from resnetkit.nets.spec import ResNetSpec
-from resnetkit.nets.zoo import spec_of
+from resnetkit.nets.zoo import ZOO, spec_of
 from resnetkit.pretrained import Pretrained, open_pretrained
 from resnetkit.training.few import counted
 from resnetkit.weights import load_weights, state_dict, what_fits
@@ -65,7 +65,7 @@ def convert(
     """
     _check_out(Path(out))
     begun = open_pretrained(weights)
-    model, spec = _network(begun, model)
+    model, spec = _network(begun, model, to)
     with_names = ResNet(replace(spec, classes=1, channels=1)).state_dict()
     naming = naming or likeliest_naming(spec, with_names, begun.state)
     sizes = _sizes(spec, begun.state, naming)
@@ -75,33 +75,32 @@ def convert(
         state = state_dict(net, to)
     except UserError as error:
         raise UserError(f"{weights}: {error}") from None
-    try:
-        with whole_file(Path(out)) as beside:
-            safetensors.torch.save_file(state, beside, metadata={"format": "pt"})
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}") from None
+    write_whole(Path(out), safetensors.torch.save(state, metadata={"format": "pt"}))
     return Converted(model, net.spec.classes, net.spec.channels, naming, to, len(state), out)
 
 
 def _check_out(out: Path) -> None:
     if out.suffix != ".safetensors":
         raise UserError(f"--out must end in .safetensors, not {out}")
-    if out.exists():
+    if out.exists() or out.is_symlink():
         raise UserError(f"{out} exists already; choose another name or remove it")
     if not out.parent.is_dir():
         raise UserError(f"cannot write {out}: no folder {out.parent}")
 
 
-def _network(begun: Pretrained, model: str | None) -> tuple[str, ResNetSpec]:
-    """The network's name and spec: as asked for, as the weights say, or the one that they fit."""
+def _network(begun: Pretrained, model: str | None, to: Naming) -> tuple[str, ResNetSpec]:
+    """The network's name and spec: as asked for, as the weights say, or the one that they fit.
+
+    Of several that they fit any will do, if the library can compute all of them.
+    """
     if model is not None:
         return model, spec_of(model)
     if begun.spec is not None:
         return begun.model or "a network of one's own", begun.spec
     fit = find_fit(begun.state)
-    if fit is None or not fit.exact:
+    if not fit or not fit.exact or any(why_not_named(ZOO[name], to) for name in fit.models):
         raise UserError(f"{begun.where}: say --model; {what_fits(begun.state)}")
-    return fit.models[0], spec_of(fit.models[0])
+    return " or ".join(fit.models), spec_of(fit.models[0])
 
 
 def _sizes(spec: ResNetSpec, state: dict[str, Tensor], naming: Naming) -> dict[str, int]:

@@ -108,7 +108,7 @@ def _read(config: Path, weights: Path) -> HubFiles:
     try:
         content = json.loads(config.read_text(encoding="utf-8"))
         architecture, about = content["architecture"], content.get("pretrained_cfg", content)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{config} says nothing of a network: {error!r}") from None
     if not isinstance(architecture, str) or not isinstance(about, dict):
         raise UserError(f"{config} says nothing of a network")

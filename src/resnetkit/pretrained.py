@@ -60,7 +60,7 @@ class Pretrained:
             same = self.classes == classes
         else:
             head = self.state.get(names(net.spec, [f"{HEAD}weight"], naming)[f"{HEAD}weight"])
-            same = head is not None and len(head) == len(classes)
+            same = head is not None and head.shape[:1] == (len(classes),)
         try:
             notes = load_weights(net, self.state, naming, head=same)
         except UserError as error:

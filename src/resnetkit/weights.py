@@ -25,6 +25,11 @@ WRAPPED = ("state_dict", "model")
 PREFIXES = ("module.", "_orig_mod.")
 """What DistributedDataParallel and torch.compile put before every name."""
 
+_NUMBERS = (
+    torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.bool, torch.uint8,
+    torch.int8, torch.int16, torch.int32, torch.int64, torch.complex64, torch.complex128,
+)  # fmt: skip
+
 MOST_NAMED = 3
 """So many tensors that do not fit are named, and the others counted."""
 
@@ -55,9 +60,20 @@ def read_state(file: str | Path) -> dict[str, Tensor]:
             reason = "it is neither .safetensors nor a torch state dict of plain tensors"
         raise UserError(f"{path} holds no weights that can be read safely: {reason}") from error
     state = _unwrapped(state)
-    if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
-        raise UserError(f"{path} is not a state dict: it must hold named tensors and nothing else")
+    _check_state(state, str(path))
     return state
+
+
+def _check_state(state: object, where: str) -> None:
+    """Raise UserError for anything but names with tensors of plain numbers."""
+    if not isinstance(state, Mapping) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
+    ):
+        raise UserError(f"{where} is not a state dict: it must hold named tensors and nothing else")
+    for name, tensor in state.items():
+        dense = tensor.layout == torch.strided and not (tensor.is_meta or tensor.is_nested)
+        if not dense or tensor.is_quantized or tensor.dtype not in _NUMBERS:
+            raise UserError(f"{where}: {name} is no tensor of plain numbers ({tensor.dtype})")
 
 
 def _unwrapped(state: Any) -> Any:
@@ -98,6 +114,9 @@ def load_weights(
             zoo that would fit; or the library has no such network.
     """
     from_file = isinstance(state_or_file, str | Path)
+    where = f"{state_or_file}" if from_file else "the state dict"
+    if not from_file:
+        _check_state(state_or_file, where)
     state = read_state(state_or_file) if from_file else dict(state_or_file)
     own = net.state_dict()
     theirs = names(net.spec, own, naming)
@@ -112,13 +131,12 @@ def load_weights(
             loaded[name] = _with_channels(tensor, own[name], notes) if is_first else tensor
     problems = _misfits(own, loaded, theirs, state)
     if naming != "resnetkit":
-        problems = [problem for problem in problems if not problem.endswith(COUNTER)]
+        problems = [p for p in problems if not (p.startswith("missing") and p.endswith(COUNTER))]
     if problems:
-        where = f"{state_or_file}" if from_file else "the state dict"
         of_head = tuple(called for name, called in theirs.items() if name.startswith(HEAD))
         hint = what_fits(state)
         if all(problem.startswith(of_head) for problem in problems):
-            hint = "head=False keeps the network's own head"
+            hint = "all but the head fits (in Python, head=False leaves the network's own)"
         raise UserError(f"{where} does not fit this network: {_in_a_line(problems)}; {hint}")
     with torch.no_grad():
         for name, tensor in loaded.items():
@@ -143,6 +161,9 @@ def _with_channels(tensor: Tensor, own: Tensor, notes: list[str]) -> Tensor:
     """The first convolution's weights for one channel from three, or three from one."""
     if tensor.ndim != 4 or tensor.shape[:1] + tensor.shape[2:] != own.shape[:1] + own.shape[2:]:
         return tensor
+    if not tensor.is_floating_point():
+        return tensor
+    tensor = tensor.to(own.dtype)
     if (tensor.shape[1], own.shape[1]) == (3, 1):
         notes.append("one channel from three: the first convolution's weights are summed")
         return tensor.sum(1, keepdim=True)

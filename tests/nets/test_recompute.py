@@ -44,3 +44,14 @@ def test_less_is_kept_for_the_backward_pass():
         return sum(sizes.values()) - sum(p.numel() for p in net.parameters())
 
     assert kept(True) < 0.35 * kept(False)
+
+
+def test_a_second_backward_pass():
+    net = rk.create("resnet8")
+    net.checkpointing = True
+    loss = net(torch.randn(4, 3, 16, 16)).sum()
+    loss.backward(retain_graph=True)
+    first = net.stem.conv.weight.grad.clone()
+    loss.backward()
+    assert torch.equal(net.stem.conv.weight.grad, 2 * first)
+    assert net.stem.norm.num_batches_tracked == 1

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from resnetkit import ResNetSpec, UserError
+from resnetkit import ResNetSpec, UserError, create
 
 
 def test_json_round_trip():
@@ -13,7 +13,7 @@ def test_json_round_trip():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"block": "wide"}, "block 'wide' is not one of basic, bottleneck"),
+        ({"block": "wide"}, "block: 'wide' is not one of basic, bottleneck"),
         ({"order": "f"}, "not one of a, b, c, d, e"),
         ({"shortcut": "D"}, "not one of A, B, C, none"),
         ({"stem": "large"}, "not one of imagenet, deep, tiered, small"),
@@ -31,8 +31,15 @@ def test_json_round_trip():
         ({"shortcut": "none", "shortcut_pool": True}, "need projections"),
         ({"shortcut": "A", "shortcut_kernel": 3}, "need projections"),
         ({"shortcut_pool": True, "shortcut_kernel": 3}, "shortcut_kernel must be 1"),
-        ({"shortcut_kernel": 2}, "shortcut_kernel 2 is not one of 1, 3"),
+        ({"shortcut_kernel": 2}, "shortcut_kernel: 2 is not one of 1, 3"),
         ({"norm": "group", "stem": "tiered"}, "norm_groups 32 must divide"),
+        ({"depths": 2}, "depths: expected a list"),
+        ({"depths": (2.5, 2, 2, 2)}, "depths: expected a whole number"),
+        ({"stem_width": None}, "stem_width: expected a whole number"),
+        ({"classes": True}, "classes: expected a whole number"),
+        ({"shortcut_pool": "no"}, "shortcut_pool: expected true or false"),
+        ({"shortcut_kernel": 1.0}, "shortcut_kernel: 1.0 is not one of 1, 3"),
+        ({"classes": 10_000_001}, "classes must be at most 10000000, not 10000001"),
         ({"norm": "layer"}, "not one of batch, group"),
         ({"drop_path": 1.0}, "drop_path must be at most 0.99"),
         ({"dropout": -0.1}, "dropout must be at least 0"),
@@ -56,3 +63,13 @@ def test_what_describes_no_network_is_refused(change, said):
 def test_plain_data_that_is_no_spec_is_refused(data, said):
     with pytest.raises(UserError, match=said):
         ResNetSpec.from_dict(data)
+
+
+def test_lists_become_tuples():
+    assert hash(ResNetSpec(depths=[1, 1, 1, 1])) == hash(ResNetSpec(depths=(1, 1, 1, 1)))
+
+
+@pytest.mark.parametrize("model", [None, 5, ("resnet18",)])
+def test_what_is_no_model_is_refused(model):
+    with pytest.raises(UserError, match="a model is a name or a ResNetSpec"):
+        create(model)

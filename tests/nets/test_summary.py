@@ -42,6 +42,15 @@ def test_counts_equal_the_whole_network(name):
     assert all(row.shape for row in summary.rows)
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "narrowest"),
+    [("resnet18", 16, 1), ("resnet18", 17, 2), ("resnet18", 64, 4), ("resnet20", 28, 14),
+     ("resnet50d", 16, 1), ("resnetblur18", 16, 16)],
+)  # fmt: skip
+def test_the_narrowest_map_that_a_stride_reads(name, size, narrowest):
+    assert rk.summarise(ZOO[name], size, size).narrowest == narrowest
+
+
 def test_the_textbooks_table():
     """ResNet-18, one channel, 96 px: the shapes that the chapter prints, scaled to 96."""
     spec = rk.create("resnet18", channels=1, classes=10).spec

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +20,7 @@ import resnetkit as rk
 from resnetkit.ranks import Ranks
 from resnetkit.training import session as session_module
 from resnetkit.training.observer import Observer
+from resnetkit.training.recipe import parse_recipe
 
 
 def test_the_run_folder(undisturbed):
@@ -162,6 +164,15 @@ def test_what_a_step_leaves_out_is_a_function_of_seed_step_and_rank(monkeypatch)
         trainer.seed_draws(step)
     assert seeds[0] == seeds[1]
     assert len(set(seeds)) == 3
+
+
+def test_where_a_stride_meets_a_single_pixel_precision_is_fp32(tmp_path):
+    """torch leaves such a gradient unwritten in bf16 on the CPU: whatever lies in memory."""
+    how = {"model": "resnet18", "limit": 40, "epochs": 1, "ema": None}
+    for size, precision in ((16, "fp32"), (32, None)):
+        run = train(tmp_path / f"{size}", image_size=size, precision="auto", **how)
+        found = parse_recipe((Path(run.run) / "recipe.yaml").read_text(), "").precision
+        assert found == precision or (precision is None and found in ("fp32", "bf16"))
 
 
 def test_drop_rates_of_the_recipe_reach_the_network_and_its_classifier(undisturbed, tmp_path):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from resnetkit.errors import UserError
 from resnetkit.nets.initialise import identity_start as start_as_identity
 from resnetkit.nets.resnet import ResNet
 from resnetkit.nets.spec import ResNetSpec
@@ -27,6 +28,8 @@ def create(
         UserError (a ValueError): an unknown name, an impossible number, or an identity start
             asked of a network that has none.
     """
+    if not isinstance(model, str | ResNetSpec):
+        raise UserError(f"a model is a name or a ResNetSpec, not {model!r:.60}")
     spec = spec_of(model) if isinstance(model, str) else model
     if classes is not None:
         spec = replace(spec, classes=classes)

@@ -20,7 +20,7 @@ from resnetkit.nets.resnet import ResNet
 from resnetkit.nets.spec import ResNetSpec
 from resnetkit.nets.zoo import ZOO
 
-_BLOCK = re.compile(r"(?:stages\.|layer)(\d+)\.(?:blocks\.)?(\d+)\.")
+_BLOCK = re.compile(r"(?:stages\.|layer)(\d{1,4})\.(?:blocks\.)?(\d{1,4})\.")
 COUNTER = "num_batches_tracked"
 """Of batch norm; old files of other libraries have none."""
 
@@ -68,7 +68,7 @@ def find_fit(state: Mapping[str, Tensor]) -> Fit | None:
     best = max(fits, key=lambda fit: fit.found / fit.wanted, default=None)
     if best is None or not best.found:
         return None
-    same = (fit for fit in fits if fit.exact and fit.naming == best.naming)
+    same = (fit for fit in fits if fit.exact)
     return replace(best, models=tuple(fit.models[0] for fit in same)) if best.exact else best
 
 

@@ -7,7 +7,7 @@ resnetv2), torchvision none. Counters of batch norm (`num_batches_tracked`) are 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, get_args
 
-from resnetkit.errors import UserError
+from resnetkit.errors import UserError, not_one_of
 from resnetkit.nets.spec import ResNetSpec
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def why_not_named(spec: ResNetSpec, naming: Naming) -> str | None:
     """Why a library cannot compute such a network; None when it can."""
     if naming == "resnetkit":
         return None
+    if naming not in NAMINGS:
+        return f"naming {not_one_of(naming, NAMINGS)}"
     if (naming, spec.order) not in _ALLOWED:
         return f"{naming} has no residual network of order ({spec.order})"
     for field, values in _ALLOWED[naming, spec.order].items():

@@ -1,7 +1,6 @@
 """Activation checkpointing: a block is computed once more where its gradient needs its inside."""
 
 import contextlib
-from collections.abc import Generator
 
 import torch
 from torch import Tensor, nn
@@ -17,20 +16,25 @@ def recomputed(block: nn.Module, x: Tensor) -> Tensor:
         return block(x)
     return checkpoint(
         block, x, use_reentrant=False,
-        context_fn=lambda: (contextlib.nullcontext(), _statistics_kept(block)),
+        context_fn=lambda: (contextlib.nullcontext(), _StatisticsKept(block)),
     )  # fmt: skip
 
 
-@contextlib.contextmanager
-def _statistics_kept(block: nn.Module) -> Generator[None]:
-    """Within the block, norms count what they see in copies that are thrown away."""
-    counting = [module for module in block.modules() if module._buffers]
-    kept = [dict(module._buffers) for module in counting]
-    for module in counting:
-        copies = {name: b.clone() for name, b in module._buffers.items() if b is not None}
-        module._buffers.update(copies)
-    try:
-        yield
-    finally:
-        for module, before in zip(counting, kept, strict=True):
+class _StatisticsKept:
+    """Within it, norms count what they see in copies that are thrown away; may be entered again."""
+
+    def __init__(self, block: nn.Module):
+        self.counting = [module for module in block.modules() if module._buffers]
+        self.kept: list[dict] = []
+
+    def __enter__(self) -> None:
+        """Put copies in place of the running statistics."""
+        self.kept = [dict(module._buffers) for module in self.counting]
+        for module in self.counting:
+            copies = {name: b.clone() for name, b in module._buffers.items() if b is not None}
+            module._buffers.update(copies)
+
+    def __exit__(self, *_exception: object) -> None:
+        """Put them back."""
+        for module, before in zip(self.counting, self.kept, strict=True):
             module._buffers.update(before)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Literal
 
-from resnetkit.config import check_ranges, from_plain, option, to_plain
+from resnetkit.config import check_ranges, check_types, from_plain, option, to_plain
 from resnetkit.errors import UserError
 
 Block = Literal["basic", "bottleneck"]
@@ -71,10 +71,7 @@ class ResNetSpec:
 
     def __post_init__(self):
         """Check that the values describe a network."""
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                words = ", ".join(map(str, allowed))
-                raise UserError(f"{name} {getattr(self, name)!r} is not one of {words}")
+        check_types(self)
         check_ranges(self)
         if not len(self.depths) == len(self.widths) == len(self.strides) > 0:
             raise UserError(
@@ -155,10 +152,3 @@ class ResNetSpec:
     def from_dict(cls, data: dict, *, where: str = "spec") -> "ResNetSpec":
         """The spec from plain data; unknown keys and wrong types raise UserError."""
         return from_plain(cls, data, where=where)
-
-
-_CHOICES = {
-    name: get_args(kind)
-    for name, kind in get_type_hints(ResNetSpec).items()
-    if get_origin(kind) is Literal
-}

@@ -21,12 +21,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """A network's parts and totals for one image."""
+    """A network's parts and totals for one image.
+
+    Attributes:
+        narrowest: width in pixels of the narrowest map that a convolution larger than 1x1 reads
+            with a stride.
+    """
 
     rows: tuple[Row, ...]
     layers: int
     parameters: int
     multiply_adds: int
+    narrowest: int
 
 
 def summarise(spec: ResNetSpec, height: int, width: int) -> Summary:
@@ -54,12 +60,17 @@ def summarise(spec: ResNetSpec, height: int, width: int) -> Summary:
         parts.append(_Part("norm, ReLU", net.norm, 1))
     parts.append(_Part("head", net.head, 1))
     _without_norms(net.stem, *net.stages)
+    strided = [m for m in net.modules() if isinstance(m, nn.Conv2d)]
+    strided = [conv for conv in strided if conv.stride[1] > 1 and conv.kernel_size[1] > 1]
+    widths = [width]
+    for conv in strided:
+        conv.register_forward_pre_hook(lambda _, inputs: widths.append(inputs[0].shape[3]))
     with torch.no_grad():
         net(image)
     names = dict.fromkeys(part.name for part in parts)
     rows = tuple(_row(name, [part for part in parts if part.name == name]) for name in names)
     parameters, multiply_adds = (sum(getattr(r, c) for r in rows) for c in _COSTS)
-    return Summary(rows, spec.layers, parameters, multiply_adds)
+    return Summary(rows, spec.layers, parameters, multiply_adds, min(widths))
 
 
 _COSTS = ("parameters", "multiply_adds")

@@ -57,9 +57,10 @@ def plan_run(
         recipe = _as_begun(recipe, begun)
     _check_early(recipe, dataset)
     skipped, facts = look_through(dataset, workers, strict, device, observer)
-    recipe = resolve(recipe, facts)
+    asked, recipe = recipe.precision, resolve(recipe, facts)
     spec = dropped(spec_of(recipe.model or ""), recipe)
-    recipe = replace(recipe, drop_path=spec.drop_path, dropout=spec.dropout)
+    precision = _right_precision(asked, recipe, spec, device)
+    recipe = replace(recipe, precision=precision, drop_path=spec.drop_path, dropout=spec.dropout)
     frozen_parts(recipe.freeze, spec)
     sources = choose_images(dataset, recipe, skipped)
     if begun and begun.transform:
@@ -127,12 +128,33 @@ def _check_early(recipe: Recipe, dataset: Dataset) -> None:
     check_limit(dataset, recipe)
 
 
+def _right_precision(asked: str, recipe: Recipe, spec: ResNetSpec, device: torch.device) -> str:
+    """fp32 where torch's bf16 on the CPU is wrong.
+
+    A convolution larger than 1x1 that reads a map one pixel wide with a stride leaves the gradient
+    of the weights that see padding alone unwritten (torch 2.13: whatever lies in memory).
+    """
+    side = recipe.data.image_size or 1
+    if (
+        recipe.precision != "bf16"
+        or device.type != "cpu"
+        or summarise(spec, side, side).narrowest > 1
+    ):
+        return recipe.precision
+    if asked == "bf16":
+        raise UserError(
+            f"{recipe.model} at {side} pixels takes a stride on a single pixel, whose gradient is "
+            f"wrong in torch's bf16 on the CPU: take --precision fp32 or larger images"
+        )
+    return "fp32"
+
+
 def _check_batch(recipe: Recipe, images: int, net: ResNet) -> None:
     """Refuse what batch norm cannot train on: a single value a channel has no deviation."""
     pieces, side = recipe.optimiser.accumulate, recipe.data.image_size or 1
     sizes = [b - a for a, b in pairwise(batch_bounds(images, recipe.batch_size))]
     smallest = min(size // min(size, pieces) for size in sizes)
-    if smallest >= 2:
+    if smallest >= 2 or net.spec.norm == "group":
         return
     last_stage = summarise(net.spec, side, side).rows[len(net.spec.depths)]
     if last_stage.shape[1:] == (1, 1):
