@@ -133,10 +133,7 @@ def load_weights(
     if naming != "resnetkit":
         problems = [p for p in problems if not (p.startswith("missing") and p.endswith(COUNTER))]
     if problems:
-        of_head = tuple(called for name, called in theirs.items() if name.startswith(HEAD))
-        hint = what_fits(state)
-        if all(problem.startswith(of_head) for problem in problems):
-            hint = "all but the head fits (in Python, head=False leaves the network's own)"
+        hint = _hint(problems, theirs, state)
         raise UserError(f"{where} does not fit this network: {_in_a_line(problems)}; {hint}")
     with torch.no_grad():
         for name, tensor in loaded.items():
@@ -191,6 +188,14 @@ def _misfits(
             shapes = f"{tuple(tensor.shape)}, not {tuple(own[name].shape)}"
             problems.append(f"{theirs[name]} is {shapes}")
     return problems
+
+
+def _hint(problems: list[str], theirs: Mapping[str, str], state: Mapping[str, Tensor]) -> str:
+    """What to do about tensors that do not fit."""
+    of_head = tuple(called for name, called in theirs.items() if name.startswith(HEAD))
+    if all(problem.removeprefix("missing ").startswith(of_head) for problem in problems):
+        return "all but the head fits (in Python, head=False leaves the network's own)"
+    return what_fits(state)
 
 
 def _in_a_line(problems: list[str]) -> str:
