@@ -68,7 +68,15 @@ def test_train_json(tmp_path, capsys):
     assert run("train", "fashion-mnist", *flags) == 0
     captured = capsys.readouterr()
     result = json.loads(captured.out)
-    assert list(result) == ["run", "steps", "epochs", "seconds", "val_top1", "resumed_at"]
+    assert list(result) == [
+        "run",
+        "steps",
+        "epochs",
+        "seconds",
+        "val_top1",
+        "resumed_at",
+        "waiting",
+    ]
     assert (result["run"], result["steps"], result["resumed_at"]) == (str(tmp_path / "x"), 10, 0)
     assert f"resnetkit evaluate {tmp_path / 'x'} fashion-mnist" in captured.err
 

@@ -92,7 +92,7 @@ def train(options: argparse.Namespace) -> int:
         return _folds(result, options)
     run = result.run
     if options.json:
-        keys = ("run", "steps", "epochs", "seconds", "val_top1", "resumed_at")
+        keys = ("run", "steps", "epochs", "seconds", "val_top1", "resumed_at", "waiting")
         print(json.dumps({key: getattr(result, key) for key in keys}))
     if result.interrupted is not None:
         say(f"stopped at step {result.steps:,} and saved; go on with:")
@@ -154,6 +154,7 @@ def evaluate(options: argparse.Namespace) -> int:
         strict=options.strict,
         batch_size=options.batch_size,
         workers=workers,
+        precision=options.precision,
         observer=TerminalObserver(),
     )
     if not is_first():
@@ -186,6 +187,7 @@ def predict(options: argparse.Namespace) -> int:
         embeddings=options.embeddings,
         batch_size=options.batch_size,
         workers=workers,
+        precision=options.precision,
         observer=TerminalObserver(),
     )
     if options.json:

@@ -104,6 +104,15 @@ def _train(parser: Parser) -> None:
     _seconds = _converter(float, "seconds")
     help_seconds = "save at least so often; default: 60"
     add("--checkpoint-seconds", type=_seconds, default=60.0, metavar="S", help=help_seconds)
+    help_cache = "keep decoded images of files: memory, off, or in a FOLDER for later runs as well"
+    add(
+        "--cache",
+        default="memory",
+        metavar="memory|off|FOLDER",
+        help=f"{help_cache}; default: memory",
+    )
+    help_size = "of the cache, such as 4GB; default: half of the memory that is free"
+    add("--cache-size", metavar="SIZE", help=help_size)
     add("--tensorboard", action="store_true", help="write <run>/tensorboard as well (an extra)")
     help_timeout = "under torchrun: a rank that is silent for so long ends the job; default: 300"
     add("--rank-timeout", type=_seconds, default=300.0, metavar="S", help=help_timeout)
@@ -204,6 +213,9 @@ def _batch(parser: Parser) -> None:
     help_batch = "images computed at a time; default: 128"
     number = _converter(int, "number")
     parser.add_argument("--batch-size", type=number, default=128, metavar="N", help=help_batch)
+    precisions = ("auto", "fp32", "bf16")
+    help_precision = "default: auto, bf16 where the hardware computes in it"
+    parser.add_argument("--precision", choices=precisions, default="auto", help=help_precision)
 
 
 def _images_and_output(parser: Parser) -> None:

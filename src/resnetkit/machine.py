@@ -4,6 +4,7 @@ import ctypes
 import os
 import platform
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -72,6 +73,20 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_MMAP_THRESHOLD, 2**30)
         libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def available_memory() -> int:
+    """Bytes that this process can have without pushing others out; 0 where it cannot be told."""
+    found = []
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        found += [int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable")]
+        group = Path("/sys/fs/cgroup")
+        most, used = ((group / f"memory.{what}").read_text() for what in ("max", "current"))
+        found += [int(most) - int(used)] if most.strip().isdigit() else []
+    except (OSError, ValueError):
+        pass  # another system, or a container that hides it
+    return max(0, min(found, default=0))
 
 
 def choose_device(name: str = "auto") -> torch.device:

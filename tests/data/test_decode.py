@@ -143,3 +143,17 @@ def test_a_bomb_is_refused_by_its_header():
     data = encoded(Image.new("1", (11000, 10000)), "PNG")
     with pytest.raises(BadImage, match="11000 x 10000 is 110 megapixels"):
         decode(data, "x")
+
+
+@pytest.mark.parametrize(
+    ("least_side", "by"), [(None, 1), (151, 1), (75, 2), (76, 1), (38, 4), (39, 2), (19, 8), (1, 8)]
+)
+def test_a_jpeg_comes_smaller_where_that_is_enough(fashion, least_side, by):
+    picture = Image.fromarray(fashion.parts["train"].image(1, 3)).resize((201, 150))
+    data = encoded(picture, "JPEG", quality=90)
+    out = decode(data, "x", 3, least_side)
+    drafted = Image.open(io.BytesIO(data))
+    drafted.draft("RGB", (201 // by, 150 // by))
+    assert out.shape == (-(-150 // by), -(-201 // by), 3)
+    assert np.array_equal(out, np.asarray(drafted))
+    assert least_side is None or min(out.shape[:2]) >= min(150, least_side)

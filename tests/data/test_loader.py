@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resnetkit import UserError
-from resnetkit.data.augment import DRAWS, augment, epoch_order, picture_draws
+from resnetkit.data.augment import (
+    DRAWS,
+    augment,
+    epoch_order,
+    every_other_epoch,
+    picture_draws,
+    square,
+)
 from resnetkit.data.augmentation import Augmentation
 from resnetkit.data.loader import Loader
 from resnetkit.data.sources import FileSource, Subset, open_dataset
@@ -20,6 +27,11 @@ STRONG = Augmentation(crop="shift", shift=3, flip=True, erase=0.5)
 def batches(source, workers: int, epoch: int = 0, first: int = 0, **options):
     loader = Loader(source, GREY, 32, augmentation=STRONG, seed=7, workers=workers, **options)
     return list(loader.epoch(epoch, first))
+
+
+def augmented(image: np.ndarray, how: Augmentation, draws: np.ndarray) -> np.ndarray:
+    """One picture alone."""
+    return augment(torch.from_numpy(image[None].copy()), how, draws[None])[0].numpy()
 
 
 def equal(a, b) -> bool:
@@ -100,12 +112,12 @@ def test_a_mirrored_picture_and_a_shifted_one():
     image = np.arange(28 * 28, dtype=np.uint8).reshape(28, 28, 1)
     draws = np.full(DRAWS, 0.99)
     still = Augmentation(crop="none", flip=False)
-    assert np.array_equal(augment(image, GREY, still, draws), image)
+    assert np.array_equal(augmented(image, still, draws), image)
     draws[6] = 0.1
-    flipped = augment(image, GREY, Augmentation(crop="none", flip=True), draws)
+    flipped = augmented(image, Augmentation(crop="none", flip=True), draws)
     assert np.array_equal(flipped, image[:, ::-1])
     draws[4:6] = [0.0, 0.5]  # of shifts -2..2: two up, none sideways
-    shifted = augment(image, GREY, Augmentation(crop="shift", shift=2, flip=False), draws)
+    shifted = augmented(image, Augmentation(crop="shift", shift=2, flip=False), draws)
     assert np.array_equal(shifted[2:], image[:-2])
     assert np.array_equal(shifted[:2], np.repeat(image[:1], 2, axis=0))
 
@@ -114,7 +126,7 @@ def test_erasing_keeps_its_bounds_and_its_share():
     image = np.zeros((28, 28, 1), np.uint8)
     how = Augmentation(crop="none", flip=False, erase=0.25)
     shares = [
-        (augment(image, GREY, how, draws) == 128).mean() for draws in picture_draws(0, 0, 0, 4000)
+        (augmented(image, how, draws) == 128).mean() for draws in picture_draws(0, 0, 0, 4000)
     ]
     hit = [share for share in shares if share]
     assert len(hit) / 4000 == pytest.approx(0.25, abs=0.03)
@@ -127,5 +139,55 @@ def test_random_boxes_of_oblong_pictures(pictures):
     source = open_dataset(str(pictures)).parts["train"]
     how = Augmentation(crop="resized", least_area=0.2)
     for row, draws in enumerate(picture_draws(3, 0, 0, len(source))):
-        out = augment(source.image(row, 1), GREY, how, draws)
+        out = square(source.image(row, 1), GREY, how, draws)
         assert out.shape == (28, 28, 1)
+
+
+class OneByOne:
+    """The same source, that does not let its array be seen."""
+
+    def __init__(self, source):
+        self.labels, self.image, self.source = source.labels, source.image, source
+
+    def __len__(self):
+        return len(self.source)
+
+
+@pytest.mark.parametrize("how", [None, STRONG, Augmentation(crop="shift", alternate=True)])
+def test_pictures_in_memory_are_those_loaded_one_by_one(some, how):
+    whole, single = (
+        Loader(source, GREY, 32, augmentation=how, seed=3, workers=1)
+        for source in (some, OneByOne(some))
+    )
+    assert whole.whole is not None
+    assert single.whole is None
+    for epoch in (0, 1):
+        assert equal(list(whole.epoch(epoch)), list(single.epoch(epoch)))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_picture_of_a_batch_goes_its_own_way(channels):
+    squares = torch.randint(0, 256, (50, 12, 12, channels), dtype=torch.uint8)
+    draws = picture_draws(1, 0, 0, 50)
+    how = Augmentation(crop="shift", shift=3, erase=0.5)
+    batch = augment(squares.clone(), how, draws)
+    for row in range(50):
+        down, right = (int(7 * draw) for draw in draws[row, 4:6])
+        padded = np.pad(squares[row].numpy(), ((3, 3), (3, 3), (0, 0)), mode="edge")
+        expected = padded[down : down + 12, right : right + 12]
+        if draws[row, 6] < 0.5:
+            expected = expected[:, ::-1]
+        kept = batch[row].numpy() != 128 if draws[row, 7] < 0.5 else slice(None)
+        assert np.array_equal(batch[row].numpy()[kept], expected[kept])
+
+
+def test_alternating_pictures_are_mirrored_in_every_other_epoch():
+    chosen = np.array([5, 999, 0, 31])
+    plain = picture_draws(0, 0, 0, 4)
+    sides = [every_other_epoch(plain, 0, epoch, chosen)[:, 6] < 0.5 for epoch in range(4)]
+    assert np.array_equal(sides[0], ~sides[1])
+    assert np.array_equal(sides[0], sides[2])
+    many = every_other_epoch(picture_draws(0, 0, 0, 5000), 0, 0, np.arange(5000))
+    assert (many[:, 6] < 0.5).mean() == pytest.approx(0.5, abs=0.03)
+    others = [i for i in range(DRAWS) if i != 6]
+    assert np.array_equal(many[:, others], picture_draws(0, 0, 0, 5000)[:, others])

@@ -56,3 +56,24 @@ def test_cropping_then_resizing_is_resizing_then_cropping(fashion, shape, how):
     difference = np.abs(ours.astype(int) - theirs.astype(int))
     assert difference.mean() < 1  # crops begin at whole pixels there: at most half a pixel away
     assert shape != (256, 256) or (difference <= 1).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("how", ["nearest", "bilinear", "bicubic", "lanczos"])
+def test_a_cut_is_pillows_crop_resized(fashion, how, channels):
+    picture = np.array(Image.fromarray(fashion.parts["train"].image(5, 3)).resize((200, 150), 3))[
+        :, :, :channels
+    ].copy()
+    transform = Transform(
+        size=64, channels=channels, interpolation=how, mean=(0.5,) * channels, std=(0.5,) * channels
+    )
+    ours = transform.cut(picture, (10, 20, 170, 110))
+    pillow = Image.fromarray(picture.squeeze()).crop((10, 20, 170, 110))
+    theirs = np.asarray(pillow.resize((64, 64), Image.Resampling[how.upper()]))
+    assert ours.shape == (64, 64, channels)
+    assert np.abs(ours.squeeze().astype(int) - theirs.astype(int)).max() <= 1
+
+
+def test_a_cut_of_the_right_size_is_left_alone(fashion):
+    image = fashion.parts["train"].image(0, 3)
+    assert np.array_equal(Transform(size=10).cut(image, (3, 4, 13, 14)), image[4:14, 3:13])

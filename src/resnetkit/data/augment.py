@@ -7,6 +7,7 @@ depend on who loads it, in which batch it lies, or where a run was interrupted.
 import math
 
 import numpy as np
+import torch
 
 from resnetkit.data.augmentation import Augmentation
 from resnetkit.data.transform import Transform
@@ -14,32 +15,56 @@ from resnetkit.data.transform import Transform
 DRAWS = 12
 """Uniform numbers that every picture has to itself; a multiple of 4."""
 
-_ORDER, _PICTURES = 0, 1  # which stream of random numbers of an epoch
+MOST_RATIO = 4 / 3
+"""Of a random box's sides."""
+
+_ORDER, _PICTURES, _MIRROR = 0, 1, 6  # which stream of random numbers of an epoch
 _STEP = 5  # which stream of random numbers of a seed
 
 
-def augment(
+def training_side(transform: Transform, how: Augmentation) -> int:
+    """Pixels of a picture's shorter side from which the smallest box still has `transform.size`."""
+    if how.crop != "resized":
+        return transform.least_side
+    return math.ceil(transform.size / math.sqrt(how.least_area / MOST_RATIO))
+
+
+def square(
     image: np.ndarray, transform: Transform, how: Augmentation, draws: np.ndarray
 ) -> np.ndarray:
-    """uint8 (height, width, channels) -> uint8 (size, size, channels).
+    """uint8 (height, width, channels) -> (size, size, channels): a random box, or the centre."""
+    if how.crop == "resized":
+        return transform.cut(image, _random_box(image, how.least_area, draws[0:4]))
+    return transform.image(image)
+
+
+def augment(squares: torch.Tensor, how: Augmentation, draws: np.ndarray) -> torch.Tensor:
+    """What happens to a batch of squares: uint8 (n, size, size, channels), on any device.
 
     Args:
-        image: the decoded picture; not changed.
-        transform: the preprocessing that the network is saved with.
+        squares: may be changed in place.
         how: what may happen.
-        draws: DRAWS uniform numbers in [0, 1).
+        draws: DRAWS uniform numbers in [0, 1) a picture.
     """
-    if how.crop == "resized":
-        out = transform.resize(image, _random_box(image, how.least_area, draws[0:4]))
-    else:
-        out = transform.image(image)
     if how.crop == "shift" and how.shift:
-        out = _shifted(out, how.shift, draws[4:6])
-    if how.flip and draws[6] < 0.5:
-        out = out[:, ::-1]
-    if draws[7] < how.erase:
-        out = _erased(out, draws[8:12])
-    return out
+        squares = _shifted(squares, how.shift, draws[:, 4:6])
+    mirrored = torch.from_numpy(np.flatnonzero(how.flip & (draws[:, 6] < 0.5)))
+    mirrored = mirrored.to(squares.device)
+    squares[mirrored] = squares[mirrored].flip(2)
+    for row in np.flatnonzero(draws[:, 7] < how.erase):
+        top, bottom, left, right = _erased_box(squares.shape[1], draws[row, 8:12])
+        squares[row, top:bottom, left:right] = 128
+    return squares
+
+
+def every_other_epoch(draws: np.ndarray, seed: int, epoch: int, chosen: np.ndarray) -> np.ndarray:
+    """The draws with such for mirroring that a picture is mirrored in every other epoch.
+
+    Half of them begin with it. In two epochs every picture is seen both ways, where chance shows
+    half of them twice the same way (Jordan 2024, arXiv 2404.00498, section 3.6).
+    """
+    begins = np.random.Generator(_stream(seed, 0, _MIRROR)).random(chosen.max(initial=0) + 1)
+    return np.insert(np.delete(draws, 6, 1), 6, (begins[chosen] + 0.5 * (epoch % 2)) % 1, axis=1)
 
 
 def epoch_order(seed: int, epoch: int, images: int) -> np.ndarray:
@@ -72,30 +97,35 @@ def _random_box(image: np.ndarray, least_area: float, draws: np.ndarray):
     """A box of random area, its sides as 3/4 to 4/3 (Szegedy 2014, arXiv 1409.4842, section 6)."""
     height, width = image.shape[:2]
     area = height * width * (least_area + (1 - least_area) * draws[0])
-    ratio = math.exp(math.log(4 / 3) * (2 * draws[1] - 1))
-    box_width = min(width, math.sqrt(area * ratio))
-    box_height = min(height, math.sqrt(area / ratio))
-    left = draws[2] * (width - box_width)
-    top = draws[3] * (height - box_height)
+    ratio = math.exp(math.log(MOST_RATIO) * (2 * draws[1] - 1))
+    box_width = max(1, round(min(width, math.sqrt(area * ratio))))
+    box_height = max(1, round(min(height, math.sqrt(area / ratio))))
+    left = int(draws[2] * (width - box_width + 1))
+    top = int(draws[3] * (height - box_height + 1))
     return left, top, left + box_width, top + box_height
 
 
-def _shifted(image: np.ndarray, most: int, draws: np.ndarray) -> np.ndarray:
+def _shifted(squares: torch.Tensor, most: int, draws: np.ndarray) -> torch.Tensor:
     """Moved by up to `most` pixels; what comes in at the edge repeats it."""
-    down, right = (int((2 * most + 1) * draw) for draw in draws)
-    padded = np.pad(image, ((most, most), (most, most), (0, 0)), mode="edge")
-    return padded[down : down + image.shape[0], right : right + image.shape[1]]
+    count, side, _, channels = squares.shape
+    reach = torch.arange(-most, side + most, device=squares.device).clamp(0, side - 1)
+    padded = squares[:, reach][:, :, reach]
+    picture, row, _, _ = padded.stride()
+    windows = padded.as_strided(
+        (count, 2 * most + 1, 2 * most + 1, side, side * channels),
+        (picture, row, channels, row, 1),
+    )
+    down, right = torch.from_numpy(((2 * most + 1) * draws).astype(np.int64)).T.to(squares.device)
+    each = torch.arange(count, device=squares.device)
+    return windows[each, down, right].view(count, side, side, channels)
 
 
-def _erased(image: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """A box of 2% to 33% of the area made mid-grey (Zhong 2017, arXiv 1708.04896, section 3)."""
-    height, width = image.shape[:2]
-    area = height * width * (0.02 + 0.31 * draws[0])
+def _erased_box(side: int, draws: np.ndarray) -> tuple[int, int, int, int]:
+    """(top, bottom, left, right) of 2% to 33% of a square (Zhong 2017, arXiv 1708.04896, 3)."""
+    area = side * side * (0.02 + 0.31 * draws[0])
     ratio = math.exp(math.log(1 / 0.3) * (2 * draws[1] - 1))
-    box_height = max(1, min(height, round(math.sqrt(area * ratio))))
-    box_width = max(1, min(width, round(math.sqrt(area / ratio))))
-    top = int(draws[2] * (height - box_height + 1))
-    left = int(draws[3] * (width - box_width + 1))
-    out = image.copy()
-    out[top : top + box_height, left : left + box_width] = 128
-    return out
+    box_height = max(1, min(side, round(math.sqrt(area * ratio))))
+    box_width = max(1, min(side, round(math.sqrt(area / ratio))))
+    top = int(draws[2] * (side - box_height + 1))
+    left = int(draws[3] * (side - box_width + 1))
+    return top, top + box_height, left, left + box_width

@@ -22,6 +22,9 @@ class Augmentation:
         0.35, "with crop resized: least part of the picture's area", least=0.01, most=1
     )
     flip: bool = option(True, "mirror half of the pictures")
+    alternate: bool = option(
+        False, "with flip: mirror a picture in every other epoch, not by chance"
+    )
     erase: float = option(0.0, "chance that a random box is made grey", least=0, most=1)
 
     def __post_init__(self):

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import simplejpeg
@@ -31,7 +32,9 @@ class BadImage(UserError):
         self.path, self.reason = path, reason
 
 
-def decode(data: bytes, path: str, channels: int | None = None) -> np.ndarray:
+def decode(
+    data: bytes, path: str, channels: int | None = None, least_side: int | None = None
+) -> np.ndarray:
     """Decode an image file.
 
     EXIF rotation is applied; transparent pixels are laid on white; 16-bit grey is divided by
@@ -42,6 +45,8 @@ def decode(data: bytes, path: str, channels: int | None = None) -> np.ndarray:
         data: the file's bytes, in any format that Pillow reads.
         path: the name for error messages.
         channels: 1 for grey (ITU-R 601 luma), 3 for RGB; None keeps what the file has.
+        least_side: a JPEG may come at a half, a quarter or an eighth of its size, which its
+            blocks give almost for nothing, as long as its shorter side keeps so many pixels.
 
     Returns:
         uint8, shape (height, width, 1 or 3).
@@ -55,9 +60,9 @@ def decode(data: bytes, path: str, channels: int | None = None) -> np.ndarray:
         with Image.open(io.BytesIO(data)) as image:
             _check_size(image, path)
             if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB", "CMYK"):
-                pixels = _decode_jpeg(data, image)
+                pixels = _decode_jpeg(data, image, _reduction(image.size, least_side))
             else:
-                pixels = ImageOps.exif_transpose(_simple_mode(image, path))
+                pixels = np.array(ImageOps.exif_transpose(_simple_mode(image, path)))
     except BadImage:
         raise
     except DAMAGE as error:
@@ -73,26 +78,42 @@ def _check_size(image: Image.Image, path: str) -> None:
         raise BadImage(path, f"{width} x {height} is {megapixels:.0f} megapixels, over {limit:.0f}")
 
 
-def _decode_jpeg(data: bytes, image: Image.Image) -> Image.Image:
+REDUCTIONS = (8, 4, 2)
+"""By which a JPEG is decoded smaller: its blocks have 8 x 8 pixels."""
+
+
+def _reduction(size: tuple[int, int], least_side: int | None) -> int:
+    """The largest reduction that leaves the shorter side `least_side` pixels, else 1."""
+    if least_side is None:
+        return 1
+    return next((by for by in REDUCTIONS if -(-min(size) // by) >= least_side), 1)
+
+
+def _decode_jpeg(data: bytes, image: Image.Image, by: int) -> np.ndarray:
     """libjpeg-turbo by simplejpeg: quicker than Pillow, and strict about damage."""
     colours = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}[image.mode]
-    pixels = simplejpeg.decode_jpeg(data, colorspace=colours, strict=True)
-    if image.mode == "CMYK":
-        return ImageOps.exif_transpose(image.convert("RGB"))
-    decoded = Image.fromarray(pixels[:, :, 0] if image.mode == "L" else pixels)
     turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    return decoded.transpose(turn) if turn is not None else decoded
+    if image.mode == "CMYK":
+        simplejpeg.decode_jpeg(data, colorspace=colours, strict=True)
+        pixels = np.array(image.convert("RGB"))
+    else:
+        width, height = (-(-side // by) for side in image.size)
+        pixels = simplejpeg.decode_jpeg(
+            data, colours, min_height=height, min_width=width, min_factor=by, strict=True
+        )
+    return turn(pixels) if turn else pixels
 
 
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+    7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda a: a.swapaxes(0, 1)[::-1],
 }
+"""What the EXIF orientation asks for: mirrored or turned, (height, width, channels) each."""
 
 
 def _simple_mode(image: Image.Image, path: str) -> Image.Image:
@@ -117,11 +138,14 @@ def _simple_mode(image: Image.Image, path: str) -> Image.Image:
     return plain
 
 
-def _with_channels(image: Image.Image, channels: int | None) -> np.ndarray:
-    if channels is not None:
-        image = image.convert("L" if channels == 1 else "RGB")
-    pixels = np.asarray(image)
-    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+def _with_channels(pixels: np.ndarray, channels: int | None) -> np.ndarray:
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    if channels in (None, pixels.shape[2]):
+        return np.ascontiguousarray(pixels)
+    if channels == 3:
+        return np.repeat(pixels, 3, axis=2)
+    return np.array(Image.fromarray(pixels).convert("L"))[:, :, None]
 
 
 def _reason(error: BaseException) -> str:

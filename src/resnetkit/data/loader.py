@@ -9,10 +9,17 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from resnetkit.data.augment import augment, epoch_order, picture_draws
+from resnetkit.data.augment import (
+    augment,
+    epoch_order,
+    every_other_epoch,
+    picture_draws,
+    square,
+    training_side,
+)
 from resnetkit.data.augmentation import Augmentation
 from resnetkit.data.decode import BadImage
-from resnetkit.data.sources import Source
+from resnetkit.data.sources import Source, array_of
 from resnetkit.data.transform import Transform
 from resnetkit.ranks import share
 
@@ -50,6 +57,8 @@ class Loader:
         skip_bad: leave out images that cannot be read and list them in `skipped`; otherwise the
             first one raises BadImage.
         ranks: whose share of every batch is loaded: (rank, how many there are).
+        device: where pictures that are in memory already, as the network sees them, are kept whole
+            and augmented.
     """
 
     def __init__(
@@ -63,11 +72,16 @@ class Loader:
         workers: int = 0,
         skip_bad: bool = False,
         ranks: tuple[int, int] = (0, 1),
+        device: torch.device | None = None,
     ):
         self.source, self.transform, self.augmentation = source, transform, augmentation
         self.seed, self.workers, self.skip_bad, self.ranks = seed, workers, skip_bad, ranks
         self.skipped: list[BadImage] = []
         self.bounds = batch_bounds(len(source), batch_size)
+        self.least_side = transform.least_side
+        if augmentation is not None:
+            self.least_side = training_side(transform, augmentation)
+        self.whole = self._whole(device)
 
     @property
     def steps(self) -> int:
@@ -76,7 +90,7 @@ class Loader:
 
     def epoch(self, epoch: int = 0, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, from the one numbered `first` on."""
-        if not self.workers:
+        if not self.workers or self.whole is not None:
             for step in range(first, self.steps):
                 yield self.batch(epoch, step)
             return
@@ -97,17 +111,34 @@ class Loader:
         """Batch number `step` of an epoch: a pure function of the two and of the loader's seed."""
         start, whole = self.bounds[step], self.bounds[step + 1] - self.bounds[step]
         start, end = (start + place for place in share(whole, *self.ranks))
-        if self.augmentation is None:
+        how = self.augmentation
+        if how is None:
             chosen, draws = np.arange(start, end), None
         else:
             chosen = _order(self.seed, epoch, len(self.source))[start:end]
             draws = picture_draws(self.seed, epoch, start, end - start)
+            if how.alternate:
+                draws = every_other_epoch(draws, self.seed, epoch, chosen)
+        squares, kept = self._squares(chosen, draws)
+        if how is not None and draws is not None:
+            squares = augment(squares, how, draws[kept])
+        chosen = chosen[kept]
+        labels = torch.from_numpy(self.source.labels[chosen])
+        return Batch(torch.from_numpy(chosen), squares, labels, whole)
+
+    def _squares(
+        self, chosen: np.ndarray, draws: np.ndarray | None
+    ) -> tuple[torch.Tensor, np.ndarray]:
+        """The pictures cut to uint8 (n, size, size, channels), and which of them can be read."""
         size, channels = self.transform.size, self.transform.channels
-        images = np.empty((end - start, size, size, channels), np.uint8)
-        kept = np.ones(end - start, bool)
+        if self.whole is not None:
+            rows = torch.from_numpy(chosen).to(self.whole.device)
+            return self.whole[rows], np.ones(len(chosen), bool)
+        squares = np.empty((len(chosen), size, size, channels), np.uint8)
+        kept = np.ones(len(chosen), bool)
         for row, index in enumerate(chosen):
             try:
-                image = self.source.image(index, channels)
+                image = self.source.image(index, channels, self.least_side)
             except BadImage as bad:
                 if not self.skip_bad:
                     raise
@@ -115,13 +146,20 @@ class Loader:
                 kept[row] = False
                 continue
             if self.augmentation is None or draws is None:
-                images[row] = self.transform.image(image)
+                squares[row] = self.transform.image(image)
             else:
-                images[row] = augment(image, self.transform, self.augmentation, draws[row])
-        chosen, images = chosen[kept], images if kept.all() else images[kept]
-        labels = self.source.labels[chosen]
-        tensors = (torch.from_numpy(array) for array in (chosen, images, labels))
-        return Batch(*tensors, whole)
+                squares[row] = square(image, self.transform, self.augmentation, draws[row])
+        return torch.from_numpy(squares if kept.all() else squares[kept]), kept
+
+    def _whole(self, device: torch.device | None) -> torch.Tensor | None:
+        """All pictures on the device, where they are in memory as the network sees them."""
+        size, channels = self.transform.size, self.transform.channels
+        if self.augmentation is not None and self.augmentation.crop == "resized":
+            return None
+        found = array_of(self.source)
+        if found is None or found.shape[1:] != (size, size, channels):
+            return None
+        return torch.from_numpy(found).to(device or torch.device("cpu"))
 
 
 _order = lru_cache(maxsize=4)(epoch_order)

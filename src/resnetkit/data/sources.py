@@ -40,8 +40,13 @@ class Source(Protocol):
         """Where an image is, for people: a path, or a place in a file."""
         ...
 
-    def image(self, index: int, channels: int | None = None) -> np.ndarray:
-        """An image: uint8, (height, width, channels); raises BadImage."""
+    def image(
+        self, index: int, channels: int | None = None, least_side: int | None = None
+    ) -> np.ndarray:
+        """An image: uint8, (height, width, channels); raises BadImage.
+
+        It may come smaller than it is, its shorter side at least `least_side` pixels.
+        """
         ...
 
 
@@ -59,8 +64,11 @@ class ArraySource:
         """The array's name and the place in it."""
         return f"{self._name}[{index}]"
 
-    def image(self, index: int, channels: int | None = None) -> np.ndarray:
+    def image(
+        self, index: int, channels: int | None = None, least_side: int | None = None
+    ) -> np.ndarray:
         """The image, grey repeated or RGB mixed (ITU-R 601) where other channels are asked for."""
+        del least_side  # it is at hand as it is
         image = self.images[index]
         if channels is None or channels == image.shape[2]:
             return image
@@ -85,14 +93,16 @@ class FileSource:
         """The file's path."""
         return self.paths[index]
 
-    def image(self, index: int, channels: int | None = None) -> np.ndarray:
+    def image(
+        self, index: int, channels: int | None = None, least_side: int | None = None
+    ) -> np.ndarray:
         """The file decoded; raises BadImage."""
         path = self.paths[index]
         try:
             data = Path(path).read_bytes()
         except (OSError, ValueError) as error:
             raise BadImage(path, getattr(error, "strerror", None) or str(error)) from None
-        return decode(data, path, channels)
+        return decode(data, path, channels, least_side)
 
 
 class Subset:
@@ -110,9 +120,19 @@ class Subset:
         """The name that the other source has for it."""
         return self.source.name(self.chosen[index])
 
-    def image(self, index: int, channels: int | None = None) -> np.ndarray:
+    def image(
+        self, index: int, channels: int | None = None, least_side: int | None = None
+    ) -> np.ndarray:
         """The image from the other source; raises BadImage."""
-        return self.source.image(self.chosen[index], channels)
+        return self.source.image(self.chosen[index], channels, least_side)
+
+
+def array_of(source: Source) -> np.ndarray | None:
+    """All images of a source as one array, where they are in memory as such."""
+    if isinstance(source, Subset):
+        found = array_of(source.source)
+        return None if found is None else found[source.chosen]
+    return source.images if isinstance(source, ArraySource) else None
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ import torch
 
 from resnetkit import inference
 from resnetkit.classifier import Classifier, Training
+from resnetkit.data.cache import Cached, Store, open_store, parse_size
 from resnetkit.data.loader import Loader
-from resnetkit.data.sources import Dataset, Source
+from resnetkit.data.sources import Dataset, Source, array_of
 from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
 from resnetkit.files import remove_unfinished
-from resnetkit.machine import ready_machine, repeatable
+from resnetkit.machine import available_memory, ready_machine, repeatable
 from resnetkit.nets.resnet import ResNet, with_layout
 from resnetkit.ranks import RANK_TIMEOUT, Ranks
 from resnetkit.training import checkpoint
@@ -48,6 +49,8 @@ class Session:
         strict: stop at an image that cannot be read instead of leaving it out.
         checkpoint_seconds: save at least so often.
         tensorboard: write `tensorboard/` in the run folder as well.
+        cache: where decoded images are kept from epoch to epoch: memory, off, or a folder.
+        cache_size: how much, such as 4GB; by default half of the memory that is free.
         rank_timeout: seconds after which a silent rank ends the job.
     """
 
@@ -59,10 +62,14 @@ class Session:
     strict: bool = False
     checkpoint_seconds: float = 60.0
     tensorboard: bool = False
+    cache: str = "memory"
+    cache_size: str | None = None
     rank_timeout: float = RANK_TIMEOUT
 
     def __post_init__(self):
         """Check the numbers, and what has to be installed."""
+        if self.cache_size is not None:
+            parse_size(self.cache_size)
         if self.tensorboard:
             check_tensorboard()
         if not 1 <= self.rank_timeout <= 1e6:
@@ -86,6 +93,7 @@ class RunResult:
         data: what it was trained on.
         interrupted: the signal that stopped it before its end.
         already_finished: there was nothing left to do.
+        waiting: part of the last epoch's time that went into waiting for images.
     """
 
     run: str
@@ -97,6 +105,7 @@ class RunResult:
     data: str = ""
     interrupted: int | None = None
     already_finished: bool = False
+    waiting: float = 0.0
 
 
 def start_run(recipe: Recipe, session: Session, observer: Observer, ranks: Ranks) -> RunResult:
@@ -223,20 +232,25 @@ class _ReadyRun:
         """Train to the end or to an interruption, and leave the Classifier."""
         recipe, transform = self.recipe, self.transform
         net = with_layout(net.to(self.device), channels_last=recipe.channels_last)
+        store = self._store()
+        sources = self.sources
+        if store:
+            sources = {part: Cached(source, store) for part, source in sources.items()}
         loader = Loader(
-            self.sources["train"], transform, recipe.batch_size,
+            sources["train"], transform, recipe.batch_size,
             augmentation=recipe.augmentation, seed=recipe.seed, workers=self.workers,
-            ranks=(self.ranks.rank, self.ranks.count),
+            ranks=(self.ranks.rank, self.ranks.count), device=self.device,
         )  # fmt: skip
 
         def validate(net: ResNet):
             judge = Classifier(net, transform, self.record.classes)
             return judge.evaluate(
-                self.sources["val"],
+                sources["val"],
                 batch_size=min(inference.BATCH_SIZE, recipe.batch_size),
                 workers=self.workers,
                 skip_bad=False,
                 ranks=self.ranks,
+                precision=recipe.precision,
             )[0]
 
         trainer = Trainer(net, recipe, loader, transform, validate, run, self.observer, self.ranks)
@@ -247,8 +261,14 @@ class _ReadyRun:
             if self.session.tensorboard:
                 folder = run.path / "tensorboard"
                 trainer.observer = TensorboardObserver(self.observer, folder, trainer.history)
-        self._announce(run, trainer, net)
+        self._announce(run, trainer, net, store)
         interrupted = self._fit(trainer)
+        if store and store.damaged:
+            self.observer.say(
+                f"{counted(store.damaged, 'image')} of the cache were damaged and decoded anew"
+            )
+        if store and store.failed:
+            self.observer.say(f"the cache could not be written any more: {store.failed}")
         if interrupted is None:
             self.ranks.lead(lambda: self._leave_classifier(run, trainer))
         return RunResult(
@@ -260,7 +280,16 @@ class _ReadyRun:
             resumed_at=state.step if state else 0,
             data=recipe.data.data,
             interrupted=interrupted,
+            waiting=round(trainer.waiting.share, 4),
         )
+
+    def _store(self) -> Store | None:
+        """Where decoded images of files are kept, if more than one epoch wants them."""
+        in_memory = array_of(self.sources["train"]) is not None
+        if in_memory or (self.recipe.epochs == 1 and self.session.cache == "memory"):
+            return None
+        available = available_memory() // self.ranks.local_count
+        return open_store(self.session.cache, self.session.cache_size, available)
 
     def _fit(self, trainer: Trainer) -> int | None:
         """Train; returns the signal that stopped it before its end."""
@@ -283,7 +312,7 @@ class _ReadyRun:
         judge = Classifier(trainer.trained, self.transform, classes, training, task)
         judge.save(run.classifier)
 
-    def _announce(self, run: RunFolder, trainer: Trainer, net: ResNet) -> None:
+    def _announce(self, run: RunFolder, trainer: Trainer, net: ResNet, store: Store | None) -> None:
         recipe, images = self.recipe, {p: len(s) for p, s in self.sources.items()}
         parameters = sum(p.numel() for p in net.parameters())
         self.observer.say(
@@ -296,6 +325,8 @@ class _ReadyRun:
             f"{counted(trainer.steps, 'step')} of {recipe.batch_size} images into {run.path}"
             + (f", from step {trainer.step:,} on" if trainer.step else "")
         )
+        if store:
+            self.observer.say(store.told())
         for warning in few(trainer.steps, images["val"]):
             self.observer.say(f"warning: {warning}")
 

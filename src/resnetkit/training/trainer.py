@@ -25,6 +25,7 @@ from resnetkit.training.replica import Replica
 from resnetkit.training.run_folder import RunFolder
 from resnetkit.training.schedule import factor
 from resnetkit.training.stop import StopRequest
+from resnetkit.training.waiting import Waiting
 
 CHECKED_EVERY = 50
 """Steps after which the host asks the device whether all gradients were finite."""
@@ -88,6 +89,7 @@ class Trainer:
         self.seconds = self.epoch_seconds = 0.0
         self.history: list[dict] = []
         self.rollbacks: list[dict] = []
+        self.waiting = Waiting()
         self.saved = time.monotonic()
 
     def fit(self, stop: StopRequest, checkpoint_seconds: float) -> None:
@@ -113,7 +115,7 @@ class Trainer:
         self.replica.ready_for(self.step)
         self.replica.train()
         clock = time.perf_counter()
-        for batch in self.loader.epoch(epoch, first):
+        for batch in self.waiting.watched(self.loader.epoch(epoch, first)):
             self.train_step(batch)
             pulse.beat(self.step, batch.whole, self.sums)
             now = time.perf_counter()
@@ -286,6 +288,9 @@ class Trainer:
         self.epoch_seconds = 0.0
         self.save()
         self.observer.epoch_done(row, self.recipe.epochs)
+        advice = self.waiting.advice(self.loader)
+        if advice and self.step < self.steps:
+            self.observer.say(advice)
 
     def average_statistics(self) -> None:
         """Every rank's norms take the mean of all ranks' running statistics."""

@@ -1,0 +1,253 @@
+"""Decoded images kept, in memory or on disk, within a budget: the same pixels, sooner."""
+
+import hashlib
+import math
+import os
+import struct
+import threading
+import uuid
+import zlib
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from resnetkit.data.sources import Source
+from resnetkit.errors import UserError
+
+_MAGIC = b"resnetkit pixels 1\n"
+_SHAPE = struct.Struct("<4I")  # height, width, channels, CRC-32 of the pixels
+_HEAD = len(_MAGIC) + _SHAPE.size
+ENDING = ".pixels"
+
+
+class Store(Protocol):
+    """Where decoded images are kept by key.
+
+    Attributes:
+        full: whether an image has found no room.
+        failed: why nothing can be written, where that is so.
+        damaged: images that were found damaged.
+    """
+
+    full: bool
+    failed: str
+    damaged: int
+
+    def get(self, key: str) -> np.ndarray | None:
+        """What was kept under a key, uint8 (height, width, channels)."""
+        ...
+
+    def put(self, key: str, image: np.ndarray) -> None:
+        """Keep an image, where there is room."""
+        ...
+
+    def told(self) -> str:
+        """Where images are kept and how much there is room for, in a few words."""
+        ...
+
+
+class MemoryStore:
+    """Images in this process's memory.
+
+    Args:
+        budget: bytes of pixels at most.
+    """
+
+    def __init__(self, budget: int):
+        self.budget, self.used, self.full = budget, 0, False
+        self.failed, self.damaged = "", 0
+        self._images: dict[str, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> np.ndarray | None:
+        """What was kept under a key."""
+        return self._images.get(key)
+
+    def put(self, key: str, image: np.ndarray) -> None:
+        """Keep an image, where there is room."""
+        with self._lock:
+            if self.used + image.nbytes > self.budget:
+                self.full = True
+            elif key not in self._images:
+                self._images[key] = image
+                self.used += image.nbytes
+
+    def told(self) -> str:
+        """Where images are kept."""
+        return f"decoded images kept in memory, up to {gigabytes(self.budget)}"
+
+
+class DiskStore:
+    """Images in a folder, a file each, for this run and later ones.
+
+    A file's pixels are checked when they are read for the first time; what is damaged or of
+    another version is passed over and written anew. When the disk is full nothing more is written.
+
+    Args:
+        folder: is made where it does not exist; others may use it at the same time.
+        budget: bytes of files at most; the oldest go when there are more at the start.
+
+    Raises:
+        UserError: the folder cannot be made or listed.
+    """
+
+    def __init__(self, folder: str | Path, budget: int):
+        self.folder, self.budget, self.full = Path(folder), budget, False
+        self.damaged, self.failed = 0, ""
+        self._checked: set[str] = set()
+        self._lock = threading.Lock()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.used = self._tidy()
+        except OSError as error:
+            raise UserError(f"--cache {folder}: {error.strerror}") from None
+
+    def get(self, key: str) -> np.ndarray | None:
+        """What was kept under a key; None where there is nothing, or nothing whole."""
+        try:
+            data = np.fromfile(self._file(key), np.uint8)
+        except OSError:
+            return None
+        head, pixels = data[:_HEAD].tobytes(), data[_HEAD:]
+        if len(head) == _HEAD and head.startswith(_MAGIC):
+            *shape, total = _SHAPE.unpack_from(head, len(_MAGIC))
+            if pixels.size == math.prod(shape) and self._whole(key, pixels, total):
+                return pixels.reshape(shape)
+        with self._lock:
+            self.damaged += 1
+        return None
+
+    def put(self, key: str, image: np.ndarray) -> None:
+        """Write an image beside its place and rename it, where there is room."""
+        size = _HEAD + image.nbytes
+        with self._lock:
+            if self.failed or self.used + size > self.budget:
+                self.full = True
+                return
+            self.used += size
+        file = self._file(key)
+        beside = file.with_suffix(f".{uuid.uuid4().hex}")
+        head = _MAGIC + _SHAPE.pack(*image.shape, zlib.crc32(image.tobytes()))
+        try:
+            file.parent.mkdir(exist_ok=True)
+            beside.write_bytes(head + image.tobytes())
+            beside.replace(file)
+        except OSError as error:
+            self.failed, self.full = error.strerror or str(error), True
+            beside.unlink(missing_ok=True)
+
+    def told(self) -> str:
+        """Where images are kept."""
+        return f"decoded images kept in {self.folder}, up to {gigabytes(self.budget)}"
+
+    def _file(self, key: str) -> Path:
+        return self.folder / key[:2] / (key + ENDING)
+
+    def _whole(self, key: str, pixels: np.ndarray, total: int) -> bool:
+        if key not in self._checked and zlib.crc32(pixels.data) != total:
+            return False
+        self._checked.add(key)
+        return True
+
+    def _tidy(self) -> int:
+        """Bytes of the files that stay: the oldest go until they are within the budget."""
+        files = []
+        for entry in self.folder.glob(f"??/*{ENDING}"):
+            state = entry.stat()
+            files.append((state.st_mtime_ns, state.st_size, entry))
+        used = sum(size for _, size, _ in files)
+        for _, size, entry in sorted(files):
+            if used <= self.budget:
+                break
+            entry.unlink(missing_ok=True)
+            used -= size
+        return used
+
+
+def open_store(cache: str, size: str | None, available: int) -> Store | None:
+    """The store that `--cache` and `--cache-size` ask for.
+
+    Args:
+        cache: `off`; `memory`; or a folder.
+        size: the budget, such as 4GB; by default half of what is available.
+        available: bytes of memory that can be had.
+
+    Raises:
+        UserError: the size is none, or the folder cannot be used.
+    """
+    if cache == "off":
+        if size is not None:
+            raise UserError("--cache-size is for a cache: leave it out, or --cache off")
+        return None
+    budget = parse_size(size) if size is not None else available // 2
+    return MemoryStore(budget) if cache == "memory" else DiskStore(cache, budget)
+
+
+class Cached:
+    """A source of image files whose decoded images are kept.
+
+    Args:
+        source: named by the files' paths.
+        store: where images are kept.
+    """
+
+    def __init__(self, source: Source, store: Store):
+        self.source, self.store, self.labels = source, store, source.labels
+        self._keys: dict[tuple, str] = {}
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.source)
+
+    def name(self, index: int) -> str:
+        """The file's path."""
+        return self.source.name(index)
+
+    def image(
+        self, index: int, channels: int | None = None, least_side: int | None = None
+    ) -> np.ndarray:
+        """The image as the source decodes it; raises BadImage."""
+        key = self._key(index, channels, least_side)
+        image = self.store.get(key) if key else None
+        if image is None:
+            image = self.source.image(index, channels, least_side)
+            if key:
+                self.store.put(key, image)
+        return image
+
+    def _key(self, index: int, channels: int | None, least_side: int | None) -> str:
+        """A digest of the file, its size and time, and how it is decoded; empty without a file."""
+        asked = (index, channels, least_side)
+        if asked not in self._keys:
+            path = os.path.realpath(self.source.name(index))
+            try:
+                state = os.stat(path)  # noqa: PTH116 (a Path a file takes longer than the call)
+            except (OSError, ValueError):
+                return ""
+            what = (path, state.st_size, state.st_mtime_ns, channels, least_side)
+            self._keys[asked] = hashlib.sha1(
+                repr(what).encode(errors="surrogateescape"), usedforsecurity=False
+            ).hexdigest()
+        return self._keys[asked]
+
+
+_UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size such as 800MB or 4GB; raises UserError."""
+    number = text.strip().upper().removesuffix("B")
+    unit = number[-1:] if number[-1:] in _UNITS else ""
+    try:
+        size = float(number.removesuffix(unit)) * _UNITS[unit]
+    except ValueError:
+        size = 0.0
+    if not 1 <= size < 1e18:
+        raise UserError(f"--cache-size must be a size such as 800MB or 4GB, not {text!r}")
+    return int(size)
+
+
+def gigabytes(size: int) -> str:
+    """A number of bytes for people."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

@@ -1,0 +1,128 @@
+"""The same pictures with a cache and without, whatever has happened to it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from resnetkit import UserError
+from resnetkit.data import cache
+from resnetkit.data.augmentation import Augmentation
+from resnetkit.data.cache import Cached, DiskStore, MemoryStore, open_store, parse_size
+from resnetkit.data.loader import Loader
+from resnetkit.data.sources import FileSource, open_dataset
+from resnetkit.data.transform import Transform
+
+GREY = Transform(size=24, channels=1, mean=(0.3,), std=(0.35,))
+HOW = Augmentation(crop="resized", erase=0.2)
+
+
+@pytest.fixture
+def source(pictures):
+    return open_dataset(str(pictures)).parts["train"]
+
+
+def loaded(source, epochs: int = 2) -> list[np.ndarray]:
+    loader = Loader(source, GREY, 7, augmentation=HOW, seed=1, workers=2)
+    return [batch.images.numpy() for epoch in range(epochs) for batch in loader.epoch(epoch)]
+
+
+def stores(folder, budget: int) -> list:
+    return [MemoryStore(budget), DiskStore(folder / "kept", budget)]
+
+
+@pytest.mark.parametrize("budget", [10**9, 9000, 1])
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_same_pictures_with_it_and_without(source, tmp_path, budget, which):
+    store = stores(tmp_path, budget)[which]
+    plain, kept = loaded(source), loaded(Cached(source, store))
+    assert all(np.array_equal(a, b) for a, b in zip(plain, kept, strict=True))
+    assert store.used <= budget
+    assert store.full == (budget < 10**9)
+
+
+def test_what_is_kept_is_not_decoded_again(source, tmp_path, monkeypatch):
+    loaded(Cached(source, DiskStore(tmp_path, 10**9)), epochs=1)
+    monkeypatch.setattr(source, "image", lambda *_: pytest.fail("decoded again"))
+    store = DiskStore(tmp_path, 10**9)
+    assert loaded(Cached(source, store))
+    assert store.damaged == 0
+
+
+@pytest.mark.parametrize("how", ["cut", "bit", "version", "empty", "shape"])
+def test_damage_is_decoded_anew(source, tmp_path, how):
+    plain = loaded(source)
+    loaded(Cached(source, DiskStore(tmp_path, 10**9)), epochs=1)
+    file = sorted(tmp_path.glob("*/*.pixels"))[0]
+    data = bytearray(file.read_bytes())
+    if how == "cut":
+        data = data[:-5]
+    elif how == "bit":
+        data[-9] ^= 4
+    elif how == "version":
+        data[17:18] = b"0"
+    elif how == "empty":
+        data = bytearray()
+    else:
+        data[cache._HEAD - 16] ^= 1
+    file.write_bytes(data)
+    store = DiskStore(tmp_path, 10**9)
+    kept = loaded(Cached(source, store))
+    assert all(np.array_equal(a, b) for a, b in zip(plain, kept, strict=True))
+    assert store.damaged == 1
+    again = DiskStore(tmp_path, 10**9)
+    loaded(Cached(source, again))
+    assert again.damaged == 0
+
+
+def test_a_changed_file_is_decoded_anew(source, tmp_path):
+    store, file = DiskStore(tmp_path / "kept", 10**9), tmp_path / "picture.png"
+    first, last = (Path(source.name(row)).read_bytes() for row in (0, len(source) - 1))
+    file.write_bytes(first)
+    before = Cached(FileSource([file]), store).image(0)
+    file.write_bytes(last)
+    after = Cached(FileSource([file]), store).image(0)
+    assert np.array_equal(before, source.image(0))
+    assert np.array_equal(after, source.image(len(source) - 1))
+    assert not np.array_equal(before, after)
+
+
+def test_a_full_disk_is_said_and_nothing_is_lost(source, tmp_path, monkeypatch):
+    store, plain = DiskStore(tmp_path, 10**9), loaded(source)
+
+    def full(self, data):
+        del self, data
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    kept = loaded(Cached(source, store))
+    assert all(np.array_equal(a, b) for a, b in zip(plain, kept, strict=True))
+    assert store.failed == "No space left on device"
+
+
+def test_the_oldest_go_when_there_are_too_many(source, tmp_path):
+    loaded(Cached(source, DiskStore(tmp_path, 10**9)), epochs=1)
+    files = sorted(tmp_path.glob("*/*.pixels"), key=lambda f: f.stat().st_mtime_ns)
+    size = files[0].stat().st_size
+    store = DiskStore(tmp_path, 3 * size)
+    left = set(tmp_path.glob("*/*.pixels"))
+    assert store.used <= 3 * size
+    assert left <= set(files[-4:])
+
+
+@pytest.mark.parametrize("text", ["4GB", "4G", "4000MB", "4000000000", " 4gb "])
+def test_sizes(text):
+    assert parse_size(text) == 4 * 10**9
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-1GB", "0", "nan", "4 apples", "1e99"])
+def test_what_is_no_size(text):
+    with pytest.raises(UserError, match="cache-size"):
+        parse_size(text)
+
+
+def test_where_no_folder_can_be(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="--cache"):
+        open_store(str(tmp_path / "file"), None, 10**9)
+    assert open_store("off", None, 10**9) is None
