@@ -23,6 +23,7 @@ from resnetkit.data.sources import (
     open_dataset,
 )
 from resnetkit.data.strata import task_of
+from resnetkit.engine import Precision
 from resnetkit.errors import UserError
 from resnetkit.files import write_arrays
 from resnetkit.machine import uses_cuda
@@ -140,6 +141,7 @@ def evaluate(
     strict: bool = False,
     batch_size: int = inference.BATCH_SIZE,
     workers: int = 2,
+    precision: Precision = "auto",
     observer: Observer | None = None,
 ) -> Evaluation:
     """Judge a classifier on labelled images, matched by class name.
@@ -154,6 +156,7 @@ def evaluate(
         strict: stop at an image that cannot be read.
         batch_size: images computed at a time.
         workers: threads that load images.
+        precision: fp32, bf16, or auto: bf16 where the hardware computes in it.
         observer: is told how it goes.
 
     Raises:
@@ -175,7 +178,7 @@ def evaluate(
         with observer.counting(f"evaluating {part}", len(source)) as advance:
             result, skipped = classifier.evaluate(
                 source, batch_size=batch_size, workers=workers, skip_bad=not strict,
-                advance=advance, ranks=ranks,
+                advance=advance, ranks=ranks, precision=precision,
             )  # fmt: skip
     return Evaluation(part, result, skipped, warnings)
 
@@ -246,6 +249,7 @@ def predict(
     embeddings: str | None = None,
     batch_size: int = inference.BATCH_SIZE,
     workers: int = 2,
+    precision: Precision = "auto",
     observer: Observer | None = None,
 ) -> list[inference.Prediction]:
     """The likeliest classes of pictures: files, folders, patterns such as `photos/*.jpg`.
@@ -258,6 +262,7 @@ def predict(
             a name without an ending gets this one.
         batch_size: images computed at a time.
         workers: threads that load images.
+        precision: fp32, bf16, or auto: bf16 where the hardware computes in it.
         observer: is told how it goes.
 
     Raises:
@@ -268,7 +273,8 @@ def predict(
     _check_batch_size(batch_size)
     file = _embeddings_file(embeddings) if embeddings is not None else None
     files = find_pictures([str(p) for p in ([paths] if isinstance(paths, str | Path) else paths)])
-    model = classifier.features if file else classifier
+    engine = classifier.engine(precision)
+    model = engine.features if file else engine
     observer = observer or Observer()
     with observer.counting("predicting", len(files)) as advance:
         found = inference.run(

@@ -16,6 +16,7 @@ from resnetkit.data.decode import BadImage
 from resnetkit.data.sources import FileSource, Source
 from resnetkit.data.strata import Task
 from resnetkit.data.transform import Transform
+from resnetkit.engine import Engine, Precision
 from resnetkit.errors import UserError
 from resnetkit.files import whole_folder
 from resnetkit.metrics import Result
@@ -96,23 +97,33 @@ class Classifier:
     @torch.inference_mode()
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """uint8 (N, size, size, channels) -> float32 logits (N, classes)."""
-        return self.net(self.transform.normalise(batch.to(self.device)))
+        return self.net.head(self.features(batch))
 
     @torch.inference_mode()
     def features(self, batch: torch.Tensor) -> torch.Tensor:
         """uint8 (N, size, size, channels) -> float32 pooled features (N, spec.features)."""
-        return self.net.features(self.transform.normalise(batch.to(self.device)))
+        views = self.transform.views(batch.to(self.device))
+        found = [self.net.features(view) for view in views]
+        return found[0] if len(found) == 1 else torch.stack(found).mean(0)
 
     @torch.inference_mode()
     def logits(self, features: np.ndarray) -> np.ndarray:
         """The head alone: (N, spec.features) -> (N, classes)."""
         return self.net.head(torch.from_numpy(features).to(self.device)).cpu().numpy()
 
+    def engine(self, precision: Precision = "auto") -> Engine:
+        """The same made ready for many images: folded, and in bf16 where that is quicker.
+
+        Later changes to the network are not seen.
+        """
+        return Engine(self.net, self.transform, precision)
+
     def evaluate(
-        self, source: Source, **options: Any
+        self, source: Source, *, precision: Precision = "auto", **options: Any
     ) -> tuple[Result | MultiLabelResult, list[BadImage]]:
         """Judge on labelled images; options as `inference.evaluate` has them."""
-        return inference.evaluate(self, source, self.transform, self.classes, **options)
+        engine = self.engine(precision)
+        return inference.evaluate(engine, source, self.transform, self.classes, **options)
 
     def predict(
         self,
@@ -120,10 +131,12 @@ class Classifier:
         *,
         top: int = inference.TOP,
         workers: int = 2,
+        precision: Precision = "auto",
     ) -> list[inference.Prediction]:
         """The likeliest classes of image files; an unreadable one has an `error`."""
         paths = [str(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
-        found = inference.run(self, FileSource(paths), self.transform, workers=workers)
+        engine = self.engine(precision)
+        found = inference.run(engine, FileSource(paths), self.transform, workers=workers)
         return inference.name_likeliest(found, found.outputs, paths, self.classes, top, self.task)
 
     def save(self, folder: Path) -> None:

@@ -1,0 +1,54 @@
+"""What evaluation and prediction call: a network made ready for one device and precision."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from resnetkit.data.transform import Transform
+from resnetkit.machine import computes_bf16
+from resnetkit.nets.folded import FoldedResNet, can_fold
+from resnetkit.nets.resnet import ResNet
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+class Engine:
+    """Calling it on a uint8 NHWC batch gives logits, as calling the Classifier does, but sooner.
+
+    Norms are folded into convolutions (`FoldedResNet`), images are channels-last.
+
+    Args:
+        net: the network, in evaluation mode; later changes to its weights are not seen.
+        transform: the preprocessing.
+        precision: `auto` is bf16 where the hardware computes in it. Asked for where it does not,
+            it is fp32 all the same: bf16 in software would be slower than that.
+
+    Attributes:
+        precision: fp32 or bf16, as decided.
+    """
+
+    def __init__(self, net: ResNet, transform: Transform, precision: Precision = "auto"):
+        self.transform, self.device = transform, net.head.weight.device
+        bf16 = precision != "fp32" and computes_bf16(self.device)
+        self.precision = "bf16" if bf16 else "fp32"
+        dtype = torch.bfloat16 if bf16 else torch.float32
+        self._net = FoldedResNet(net, dtype) if can_fold(net) else net
+
+    @torch.inference_mode()
+    def features(self, batch: Tensor) -> Tensor:
+        """uint8 (N, size, size, channels) -> float32 pooled features (N, features)."""
+        views = self.transform.views(batch.to(self.device, non_blocking=True))
+        bf16 = self.precision == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+            found = [self._net.features(view).float() for view in views]
+        return found[0] if len(found) == 1 else torch.stack(found).mean(0)
+
+    @torch.inference_mode()
+    def head(self, features: Tensor) -> Tensor:
+        """float32 (N, features) -> float32 logits (N, classes)."""
+        return self._net.head(features)
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """uint8 (N, size, size, channels) -> float32 logits (N, classes)."""
+        return self.head(self.features(batch))
