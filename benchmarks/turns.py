@@ -12,6 +12,11 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+
+RESULTS = Path(__file__).parent / "results"
 
 
 def answer(step: Callable[[], object], warm: int = 2) -> None:
@@ -20,16 +25,21 @@ def answer(step: Callable[[], object], warm: int = 2) -> None:
         step()
     print("ready", flush=True)
     for _ in sys.stdin:
-        start = time.perf_counter()
-        step()
-        print(time.perf_counter() - start, flush=True)
+        print(seconds(step), flush=True)
+
+
+def seconds(step: Callable[[], object]) -> float:
+    """How long a call takes."""
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
 
 
 def take_turns(commands: dict[str, list[str]], rounds: int) -> list[dict[str, float]]:
     """Seconds of every side in every round; who begins changes from round to round.
 
     Args:
-        commands: a side's name -> the command that answers.
+        commands: a side's name -> the arguments with which python runs it.
         rounds: turns of each.
     """
     with ExitStack() as stack:
@@ -37,10 +47,8 @@ def take_turns(commands: dict[str, list[str]], rounds: int) -> list[dict[str, fl
         found = []
         for number in range(rounds):
             order = list(sides)[:: 1 if number % 2 else -1]
-            row = {}
-            for name in order:
-                row[name] = sides[name].turn()
-            found.append(row)
+            row = {name: sides[name].turn() for name in order}
+            found.append({name: row[name] for name in sides})
         return found
 
 
@@ -49,8 +57,9 @@ class _Side:
 
     def __init__(self, command: list[str]):
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
+            [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            bufsize=1,
+        )  # fmt: skip
         self.asked, self.answers = self.process.stdin, self.process.stdout
         if self.answers is None or self.answers.readline() != "ready\n":
             raise SystemExit(f"did not start: {' '.join(command)}")
@@ -71,11 +80,26 @@ class _Side:
 
 def ratio(rounds: list[dict[str, float]], ours: str, theirs: str) -> dict[str, float]:
     """How many times as fast `ours` is: the median over the rounds, and the quartiles."""
-    ratios = [row[theirs] / row[ours] for row in rounds]
-    low, median, high = statistics.quantiles(ratios, n=4)
-    return {"ratio": median, "low": low, "high": high}
+    low, median, high = statistics.quantiles([row[theirs] / row[ours] for row in rounds], n=4)
+    return {"ratio": round(median, 3), "low": round(low, 3), "high": round(high, 3)}
 
 
-def told(found: dict) -> str:
-    """A result as one line of JSON, for people who watch."""
-    return json.dumps({key: value for key, value in found.items() if key != "rounds"})
+def median_of(rounds: list[dict[str, float]], side: str) -> float:
+    """A side's median seconds."""
+    return statistics.median(row[side] for row in rounds)
+
+
+def matrix_rate(dtype: torch.dtype, side: int = 4096) -> float:
+    """Operations a second of a square matrix product on this machine."""
+    a, b = (torch.randn(side, side).to(dtype) for _ in range(2))
+    a @ b
+    return 2 * side**3 / min(seconds(lambda: a @ b) for _ in range(3))
+
+
+def keep(name: str, content: dict) -> None:
+    """Write benchmarks/results/<name>.json, the machine named in it."""
+    from resnetkit.machine import environment
+
+    RESULTS.mkdir(exist_ok=True)
+    content = {"machine": environment(torch.device("cpu")), **content}
+    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")

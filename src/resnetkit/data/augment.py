@@ -32,14 +32,18 @@ def training_side(transform: Transform, how: Augmentation) -> int:
 def square(
     image: np.ndarray, transform: Transform, how: Augmentation, draws: np.ndarray
 ) -> np.ndarray:
-    """uint8 (height, width, channels) -> (size, size, channels): a random box, or the centre."""
-    if how.crop == "resized":
-        return transform.cut(image, _random_box(image, how.least_area, draws[0:4]))
-    return transform.image(image)
+    """uint8 (height, width, channels) -> (size, size, channels): the centre, or a random box.
+
+    The box is mirrored already where that is drawn, while its pixels are still in the cache.
+    """
+    if how.crop != "resized":
+        return transform.image(image)
+    mirrored = how.flip and draws[6] < 0.5
+    return transform.cut(image, _random_box(image, how.least_area, draws[0:4]), mirrored=mirrored)
 
 
 def augment(squares: torch.Tensor, how: Augmentation, draws: np.ndarray) -> torch.Tensor:
-    """What happens to a batch of squares: uint8 (n, size, size, channels), on any device.
+    """What else happens to a batch of squares: uint8 (n, size, size, channels), on any device.
 
     Args:
         squares: may be changed in place.
@@ -48,9 +52,9 @@ def augment(squares: torch.Tensor, how: Augmentation, draws: np.ndarray) -> torc
     """
     if how.crop == "shift" and how.shift:
         squares = _shifted(squares, how.shift, draws[:, 4:6])
-    mirrored = torch.from_numpy(np.flatnonzero(how.flip & (draws[:, 6] < 0.5)))
-    mirrored = mirrored.to(squares.device)
-    squares[mirrored] = squares[mirrored].flip(2)
+    if how.flip and how.crop != "resized":
+        mirrored = torch.from_numpy(np.flatnonzero(draws[:, 6] < 0.5)).to(squares.device)
+        squares.index_copy_(0, mirrored, squares.index_select(0, mirrored).flip(2))
     for row in np.flatnonzero(draws[:, 7] < how.erase):
         top, bottom, left, right = _erased_box(squares.shape[1], draws[row, 8:12])
         squares[row, top:bottom, left:right] = 128

@@ -57,8 +57,11 @@ def decode(
     if not data:
         raise BadImage(path, "the file is empty")
     try:
+        pixels = _plain_jpeg(data, path, least_side)
+        if pixels is not None:
+            return _with_channels(pixels, channels)
         with Image.open(io.BytesIO(data)) as image:
-            _check_size(image, path)
+            _check_size(image.size, path)
             if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB", "CMYK"):
                 pixels = _decode_jpeg(data, image, _reduction(image.size, least_side))
             else:
@@ -70,8 +73,8 @@ def decode(
     return _with_channels(pixels, channels)
 
 
-def _check_size(image: Image.Image, path: str) -> None:
-    width, height = image.size
+def _check_size(size: tuple[int, int], path: str) -> None:
+    width, height = size
     if width * height > MOST_PIXELS:
         megapixels = width * height / 1e6
         limit = MOST_PIXELS / 1e6
@@ -89,18 +92,40 @@ def _reduction(size: tuple[int, int], least_side: int | None) -> int:
     return next((by for by in REDUCTIONS if -(-min(size) // by) >= least_side), 1)
 
 
-def _decode_jpeg(data: bytes, image: Image.Image, by: int) -> np.ndarray:
+_PLAIN = {"YCbCr": "RGB", "RGB": "RGB", "Gray": "GRAY"}
+
+
+def _plain_jpeg(data: bytes, path: str, least_side: int | None) -> np.ndarray | None:
+    """A JPEG in grey or colours that nothing turns; None for all others, which take longer."""
+    if not data.startswith(b"\xff\xd8") or b"Exif\0" in data or b"Orientation" in data:
+        return None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return None  # Pillow says better what is wrong
+    if colours not in _PLAIN:
+        return None
+    _check_size((width, height), path)
+    return _libjpeg(data, _PLAIN[colours], (width, height), _reduction((width, height), least_side))
+
+
+def _libjpeg(data: bytes, colours: str, size: tuple[int, int], by: int) -> np.ndarray:
     """libjpeg-turbo by simplejpeg: quicker than Pillow, and strict about damage."""
+    width, height = (-(-side // by) for side in size)
+    return simplejpeg.decode_jpeg(
+        data, colours, min_height=height, min_width=width, min_factor=by, strict=True
+    )
+
+
+def _decode_jpeg(data: bytes, image: Image.Image, by: int) -> np.ndarray:
+    """Any JPEG, turned as its EXIF data say."""
     colours = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}[image.mode]
     turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     if image.mode == "CMYK":
         simplejpeg.decode_jpeg(data, colorspace=colours, strict=True)
         pixels = np.array(image.convert("RGB"))
     else:
-        width, height = (-(-side // by) for side in image.size)
-        pixels = simplejpeg.decode_jpeg(
-            data, colours, min_height=height, min_width=width, min_factor=by, strict=True
-        )
+        pixels = _libjpeg(data, colours, image.size, by)
     return turn(pixels) if turn else pixels
 
 

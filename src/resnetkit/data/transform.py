@@ -63,7 +63,9 @@ class Transform:
         pixels = np.asarray(pillow.resize((self.size, self.size), how, box=box))
         return pixels[:, :, None] if grey else pixels
 
-    def cut(self, image: np.ndarray, box: tuple[int, int, int, int]) -> np.ndarray:
+    def cut(
+        self, image: np.ndarray, box: tuple[int, int, int, int], *, mirrored: bool = False
+    ) -> np.ndarray:
         """A box (left, top, right, bottom) of whole pixels, cut out and then resized, for training.
 
         As `resize`, but pixels outside the box have no part in it, and several times as quick:
@@ -72,9 +74,10 @@ class Transform:
         left, top, right, bottom = box
         part = image[top:bottom, left:right]
         if part.shape[:2] == (self.size, self.size):
-            return part
+            return part[:, ::-1] if mirrored else part
         if self.interpolation not in ("bilinear", "bicubic"):
-            return self.resize(part, (0, 0, right - left, bottom - top))
+            resized = self.resize(part, (0, 0, right - left, bottom - top))
+            return resized[:, ::-1] if mirrored else resized
         height, width, channels = part.shape
         tensor = torch.from_numpy(part if part.flags.writeable else part.copy())
         rows = tensor.stride(0)  # of one picture torch has to be told that it is channels-last
@@ -84,7 +87,8 @@ class Transform:
         resized = functional.interpolate(
             batch, (self.size, self.size), mode=self.interpolation, antialias=True
         )
-        return resized[0].permute(1, 2, 0).numpy()
+        pixels = resized[0].permute(1, 2, 0)
+        return (pixels.flip(1) if mirrored else pixels).numpy()
 
     def views(self, batch: torch.Tensor) -> list[torch.Tensor]:
         """What the network is shown of a batch of bytes: normalised, and mirrored as well.

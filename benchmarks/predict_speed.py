@@ -1,0 +1,118 @@
+"""Inference of ours against torchvision's eager fp32 forward pass, in turns.
+
+    make peers
+    .venv-peers/bin/python benchmarks/predict_speed.py
+
+resnet50 at 224 px with the same weights. Ours is the engine that `resnetkit predict` calls, on
+uint8 images, preprocessing included; theirs is the network in evaluation mode and inference mode,
+default layout, on the same images made floats beforehand. Says as well how far probabilities in
+bf16 and fp32 are from the plain network's on 1,000 real pictures (crops of photographs), and how
+many of the likeliest classes change. Writes benchmarks/results/predict_speed.json.
+"""
+
+import argparse
+import functools
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import resnetkit as rk
+from peer_libraries import peer_libraries
+from photos import make
+from resnetkit.classifier import Classifier
+from resnetkit.data.loader import Loader
+from resnetkit.data.sources import open_dataset
+from resnetkit.data.transform import Transform
+from resnetkit.machine import ready_machine
+from turns import answer, keep, median_of, ratio, take_turns
+
+MODEL, SIZE = "resnet50", 224
+CASES = {32: 9, 1: 61}
+REAL = 1000
+
+
+@functools.cache
+def networks() -> tuple[Classifier, torch.nn.Module]:
+    """Ours and theirs with equal weights: random ones, norms settled on noise."""
+    torch.manual_seed(0)
+    torchvision, _ = peer_libraries()
+    theirs = torchvision.models.get_model(MODEL).train()
+    with torch.no_grad():
+        for _ in range(2):
+            theirs(torch.randn(16, 3, 96, 96))
+    own = rk.create(MODEL)
+    rk.load_weights(own, theirs.state_dict(), "torchvision")
+    classes = tuple(str(i) for i in range(1000))
+    return Classifier(own, Transform(size=SIZE), classes), theirs.eval()
+
+
+def side(who: str, batch: int) -> None:
+    own, theirs = networks()
+    pictures = np.random.default_rng(0).integers(0, 256, (batch, SIZE, SIZE, 3), np.uint8)
+    images = torch.from_numpy(pictures)
+    if who == "torchvision":
+        x = own.transform.normalise(images).contiguous()
+
+        def step() -> None:
+            with torch.inference_mode():
+                theirs(x)
+
+    else:
+        ready_machine("cpu")
+        engine = own.engine(who)
+
+        def step() -> None:
+            engine(images)
+
+    answer(step, warm=5)
+
+
+def differences() -> dict:
+    """Probabilities of the plain network against the engine's, on real pictures."""
+    own, _ = networks()
+    with tempfile.TemporaryDirectory() as folder:
+        make(Path(folder), REAL)
+        loader = Loader(open_dataset(folder).parts["train"], own.transform, 50, workers=2)
+        batches = [batch.images for batch in loader.epoch()]
+    plain = torch.cat([own(images) for images in batches])
+    found = {}
+    for precision in ("bf16", "fp32"):
+        engine = own.engine(precision)
+        quick = torch.cat([engine(images) for images in batches])
+        found[precision] = {
+            "largest_probability_difference": (
+                (plain.softmax(1) - quick.softmax(1)).abs().max().item()
+            ),
+            "changed_top1": (plain.argmax(1) != quick.argmax(1)).sum().item(),
+            "images": len(plain),
+        }  # fmt: skip
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--side", nargs=2)
+    options = parser.parse_args()
+    if options.side:
+        who, batch = options.side
+        return side(who, int(batch))
+    cases = []
+    for batch, rounds in CASES.items():
+        sides = {who: [__file__, "--side", who, str(batch)]
+                 for who in ("bf16", "fp32", "torchvision")}  # fmt: skip
+        found = take_turns(sides, rounds)
+        for who in ("bf16", "fp32"):
+            row = {"batch": batch, "precision": who, **ratio(found, who, "torchvision"),
+                   "milliseconds": 1e3 * median_of(found, who),
+                   "their_milliseconds": 1e3 * median_of(found, "torchvision")}  # fmt: skip
+            cases.append(row)
+            print(row, flush=True)
+    apart = differences()
+    print(apart)
+    keep("predict_speed", {"model": MODEL, "cases": cases, "differences": apart})
+
+
+if __name__ == "__main__":
+    main()
