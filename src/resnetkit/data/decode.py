@@ -105,8 +105,9 @@ def _plain_jpeg(data: bytes, path: str, least_side: int | None) -> np.ndarray | 
         return None  # Pillow says better what is wrong
     if colours not in _PLAIN:
         return None
-    _check_size((width, height), path)
-    return _libjpeg(data, _PLAIN[colours], (width, height), _reduction((width, height), least_side))
+    size = (int(width), int(height))
+    _check_size(size, path)
+    return _libjpeg(data, _PLAIN[colours], size, _reduction(size, least_side))
 
 
 def _libjpeg(data: bytes, colours: str, size: tuple[int, int], by: int) -> np.ndarray:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from resnetkit.nets.convolution import make_convolution
 from resnetkit.nets.layers import (
     DropPath,
     Projection,
@@ -31,9 +32,7 @@ class Block(nn.Module):
             pools = spec.antialias != "none" and step > 1
             if pools:
                 self.antialias, self.antialias_after = make_antialias(spec, step), i
-            conv = nn.Conv2d(
-                before, after, side, 1 if pools else step, side // 2, groups=groups, bias=False
-            )
+            conv = make_convolution(before, after, side, 1 if pools else step, groups)
             setattr(self, f"conv{i}", conv)
             setattr(self, f"norm{i}", make_norm(spec, before if spec.order == "e" else after))
         self.attention = make_attention(spec, outputs)
