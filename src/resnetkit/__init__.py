@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from resnetkit.api import evaluate, find_pictures, load, predict, train
+    from resnetkit.benching.run import bench
     from resnetkit.checking import check
     from resnetkit.classifier import Classifier
     from resnetkit.comparing import compare
@@ -35,6 +36,7 @@ _HOMES = {
     "ResNetSpec": "nets.spec",
     "Session": "training.session",
     "UserError": "errors",
+    "bench": "benching.run",
     "check": "checking",
     "compare": "comparing",
     "convert": "converting",
@@ -52,9 +54,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "Classifier", "Observer", "Recipe", "ResNetSpec", "Session", "UserError", "check", "compare",
-    "convert", "create", "evaluate", "find_pictures", "load", "load_weights", "models", "predict",
-    "published", "state_dict", "summarise", "train",
+    "Classifier", "Observer", "Recipe", "ResNetSpec", "Session", "UserError", "bench", "check",
+    "compare", "convert", "create", "evaluate", "find_pictures", "load", "load_weights", "models",
+    "predict", "published", "state_dict", "summarise", "train",
 ]  # fmt: skip
 
 

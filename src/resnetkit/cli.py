@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
-from resnetkit.errors import UserError
+from resnetkit.errors import UserError, is_out_of_memory
 from resnetkit.files import check_can_draw
 from resnetkit.flags import make_parser
 from resnetkit.ranks import Quiet, RankError, end_process, is_first
 from resnetkit.training.recipe import flat_fields
 
 MOST_PIXELS_A_SIDE = 10_000
-OUT_OF_MEMORY = ("out of memory", "not enough memory", "allocate memory")
 SIGNAL_EXIT = 128
 """A command that a signal ended exits with this plus the signal's number, as shells do."""
 
@@ -39,6 +38,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         "check": check,
         "compare": compare,
         "convert": convert,
+        "bench": bench,
         "models": models,
     }
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name is printed in its own bytes
@@ -46,7 +46,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
     try:
         options = make_parser(runs).parse_args(arguments)
-        if options.run in (predict, check, compare, convert, models) and not is_first():
+        if options.run in (predict, check, compare, convert, bench, models) and not is_first():
             return 0  # torchrun has started several of us, and one is enough
         code = options.run(options)
         sys.stdout.flush()
@@ -60,8 +60,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except OSError as error:
         say(f"resnetkit: {error.filename or 'input or output'}: {error.strerror or error}")
     except (MemoryError, RuntimeError) as error:
-        said = str(error).lower()
-        if not isinstance(error, MemoryError) and not any(words in said for words in OUT_OF_MEMORY):
+        if not is_out_of_memory(error):
             raise
         say("resnetkit: not enough memory: lower --batch-size or --image-size")
     except KeyboardInterrupt:
@@ -243,6 +242,36 @@ def convert(options: argparse.Namespace) -> int:
         options.weights, options.out, options.to, model=options.model, naming=options.naming
     )
     print(json.dumps(done.to_dict()) if options.json else done)
+    return 0
+
+
+def bench(options: argparse.Namespace) -> int:
+    """`resnetkit bench NAME...`."""
+    from resnetkit import bench_tables
+    from resnetkit.benching.run import bench as measure
+    from resnetkit.terminal import TerminalObserver
+
+    if options.zh and not options.plot:
+        raise UserError("--zh is for the words of a plot: give --plot as well")
+    found = measure(
+        options.names,
+        device=options.device,
+        threads=options.threads,
+        precision=options.precision,
+        image_size=options.image_size,
+        batch_size=options.batch_size,
+        train_batch=options.train_batch,
+        train=options.train,
+        quick=options.quick,
+        plot=options.plot,
+        chinese=options.zh,
+        observer=TerminalObserver(),
+    )
+    for warning in found.warnings:
+        say(f"warning: {warning}")
+    print(json.dumps(found.to_dict()) if options.json else bench_tables.measured(found))
+    if options.plot and found.without_accuracy:
+        say(f"not in the plot, no accuracy is known: {', '.join(found.without_accuracy)}")
     return 0
 
 

@@ -14,6 +14,15 @@ class UserError(ValueError):
         super().__init__(" ".join(message.split()))
 
 
+OUT_OF_MEMORY = ("out of memory", "not enough memory", "allocate memory")
+
+
+def is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether an error says that there is no more memory, in the words that torch has for it."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in said for words in OUT_OF_MEMORY)
+
+
 def nearest(word: str, known: Iterable[str], *, most: int = 3) -> str:
     """The known words closest to a mistyped one, as a hint that closes an error message."""
     known = list(known)

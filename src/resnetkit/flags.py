@@ -190,6 +190,28 @@ def _convert(parser: Parser) -> None:
     _json(parser)
 
 
+def _bench(parser: Parser) -> None:
+    add, number = parser.add_argument, _converter(int, "number")
+    help_names = f"names of the zoo, patterns such as 'resnet*d', {_RUN}"
+    add("names", nargs="+", metavar="NAME", help=help_names)
+    help_size = "side in pixels; default: the network's usual one, or the Classifier's own"
+    add("--image-size", type=number, metavar="N", help=help_size)
+    help_batch = "images computed at a time; default: the quickest of 1, 2, 4, ... 256"
+    add("--batch-size", type=number, metavar="N", help=help_batch)
+    help_train = "images of a training step, halved until they fit memory; default: 32"
+    add("--train-batch", type=number, default=32, metavar="N", help=help_train)
+    add("--no-train", dest="train", action="store_false", help="leave the training step out")
+    add("--quick", action="store_true", help="fewer repetitions")
+    precisions = ("auto", "fp32", "bf16")
+    help_precision = "default: bf16 where the hardware computes in it"
+    add("--precision", choices=precisions, default="auto", help=help_precision)
+    help_plot = "draw images/s against accuracy: published ones, or those of the runs themselves"
+    add("--plot", metavar="PICTURE", help=f"{help_plot}; {_PICTURE}")
+    add("--zh", action="store_true", help="the plot's words in Chinese")
+    _json(parser)
+    _machine(parser, workers=False)
+
+
 _COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "train": ("train a network on labelled images", _train),
     "evaluate": ("judge a trained network on labelled images, each counted once", _evaluate),
@@ -197,6 +219,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "compare": ("set runs side by side: what differs, and what came of it", _compare),
     "check": ("look a data set through: damage, duplicates, leaks, imbalance", _check),
     "convert": ("write weights under the tensor names of torchvision or timm, or back", _convert),
+    "bench": ("measure networks on this machine: images/s, milliseconds, memory", _bench),
     "models": ("list networks and what they cost, or show one stage by stage", _models),
 }
 
@@ -225,10 +248,11 @@ def _images_and_output(parser: Parser) -> None:
     _json(parser)
 
 
-def _machine(parser: Parser) -> None:
+def _machine(parser: Parser, *, workers: bool = True) -> None:
     add, number = parser.add_argument_group("machine").add_argument, _converter(int, "number")
     cores = "default: the cores"
-    add("--workers", type=number, metavar="N", help=f"threads that load images; {cores}")
+    if workers:
+        add("--workers", type=number, metavar="N", help=f"threads that load images; {cores}")
     add("--threads", type=number, metavar="N", help=f"threads that torch computes with; {cores}")
     devices = ("auto", "cpu", "cuda", "mps")
     add("--device", choices=devices, default="auto", help="default: the best there is")

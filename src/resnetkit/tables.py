@@ -75,7 +75,7 @@ def zoo(found: list[Cost]) -> str:
         images, best = usual(name), best_published(name)
         top1 = f"{best.top1:.1f}% at {best.image_size} px" if best else ""
         table.add_row(
-            name, f"{s.layers}", f"{s.parameters:,}", _giga(s.multiply_adds), f"{size} px",
+            name, f"{s.layers}", f"{s.parameters:,}", giga(s.multiply_adds), f"{size} px",
             _numbers(images.mean), _numbers(images.std), top1,
         )  # fmt: skip
     return table_text(table)
@@ -93,9 +93,9 @@ def stages(name: str, size: int, summary: Summary) -> str:
     table.title = f"{name} at {size} px: {summary.layers} layers"
     for row in summary.rows:
         shape = " x ".join(map(str, row.shape))
-        table.add_row(row.part, shape, f"{row.parameters:,}", _giga(row.multiply_adds))
+        table.add_row(row.part, shape, f"{row.parameters:,}", giga(row.multiply_adds))
     table.add_section()
-    table.add_row("all", "", f"{summary.parameters:,}", _giga(summary.multiply_adds))
+    table.add_row("all", "", f"{summary.parameters:,}", giga(summary.multiply_adds))
     return table_text(table)
 
 
@@ -226,7 +226,8 @@ def _part(part: str) -> str:
     return "all that there are: no part was chosen" if part == "all" else f"part {part}"
 
 
-def _giga(multiply_adds: int) -> str:
+def giga(multiply_adds: int) -> str:
+    """A number of multiply-adds in a few characters: `1.81 G`."""
     return (
         f"{multiply_adds / 1e9:.2f} G" if multiply_adds >= 1e8 else f"{multiply_adds / 1e6:.2f} M"
     )

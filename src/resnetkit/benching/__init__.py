@@ -1,0 +1,1 @@
+"""How fast networks are on this machine, what memory they take, and how accurate they are."""

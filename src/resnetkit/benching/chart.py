@@ -1,0 +1,69 @@
+"""The rows of a measurement as points of a chart: families, and what each is called there."""
+
+from pathlib import Path
+
+from resnetkit.benching.results import BenchResult, BenchRow
+from resnetkit.nets.spec import ResNetSpec
+from resnetkit.nets.zoo import ZOO
+from resnetkit.report.speed import Point, Slide, draw_speed
+
+
+def draw_chart(found: BenchResult, path: Path, *, chinese: bool = False) -> None:
+    """Draw images/s against accuracy; raises UserError where the file cannot be written."""
+    points = [point for row in found.rows if (point := _point(row))]
+    runs = any(row.kind == "run" for row in found.rows)
+    slide = Slide(
+        machine=str(found.machine),
+        accuracy="validation" if runs else "published",
+        batch=found.batch_size,
+        missing=tuple(found.without_accuracy),
+        language="zh" if chinese else "en",
+    )
+    draw_speed(points, slide, path)
+
+
+def _point(row: BenchRow) -> Point | None:
+    if row.accuracy is None or row.images_per_second is None:
+        return None
+    family, name = family_of(row.model), row.name
+    short = row.name
+    if row.kind == "zoo":
+        short = name.removeprefix(prefix_of(family)) or name
+    else:
+        name = short = Path(row.name).name
+    rate = row.images_per_second.median
+    return Point(family, short, name, rate, row.accuracy.top1, row.parameters)
+
+
+def family_of(model: str) -> str:
+    """What a network of the zoo is counted among: the one thing that sets it apart most."""
+    spec = ZOO.get(model)
+    if spec is None:
+        return "others"
+    if spec.shortcut == "none":
+        return "plain"
+    if spec.stem == "small":
+        return "small"
+    return _imagenet_family(model, spec)
+
+
+def _imagenet_family(model: str, spec: ResNetSpec) -> str:
+    if model.startswith("resnetrs"):
+        return "resnetrs"
+    if spec.order == "e":
+        return "resnetv2"
+    grouped = "resnext" if spec.groups > 1 else "resnet"
+    if spec.attention != "none":
+        return spec.attention + grouped
+    if spec.antialias != "none":
+        return "resnetaa"
+    if spec.groups == 1 and spec.inner > 1:
+        return "wide_resnet"
+    if spec.groups == 1 and (spec.stem != "imagenet" or spec.shortcut_pool):
+        return "resnet-d"
+    return grouped
+
+
+def prefix_of(family: str) -> str:
+    """What a member's name need not repeat."""
+    return {"resnet-d": "resnet", "small": "", "plain": "", "others": ""}.get(family, family)

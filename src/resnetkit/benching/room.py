@@ -1,0 +1,103 @@
+"""How many images at a time: what memory has room for, and what is quickest."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from resnetkit.nets.resnet import ResNet
+from resnetkit.nets.spec import ResNetSpec
+
+MOST_AT_A_TIME = 256
+GAIN = 1.05
+"""A larger batch must be so many times as quick for a still larger one to be tried."""
+
+LIVE = 2
+"""Times the largest layer's input and output: the shortcut waits beside the branch."""
+
+_FLOAT = 4
+
+
+def quickest_batch(rate: Callable[[int], float | None]) -> int | None:
+    """Try 1, 2, 4, ... images at a time until that gains little or memory runs out.
+
+    Args:
+        rate: images/s at a batch, None where it does not fit memory.
+
+    Returns:
+        The quickest of those tried; None where not even one image fits.
+    """
+    best, best_rate, batch = None, 0.0, 1
+    while batch <= MOST_AT_A_TIME:
+        found = rate(batch)
+        if found is None:
+            break
+        gains = found >= GAIN * best_rate
+        if found > best_rate:
+            best, best_rate = batch, found
+        if not gains:
+            break
+        batch *= 2
+    return best
+
+
+def fitting_batch(rate: Callable[[int], float | None], batch: int) -> int | None:
+    """The batch asked for, or the first of its halves that fits memory; None where none does."""
+    while batch and rate(batch) is None:
+        batch //= 2
+    return batch or None
+
+
+def image_bytes(spec: ResNetSpec, size: int) -> int:
+    """Memory that an image of `size` pixels takes on its way through the network, about."""
+    most = 0
+
+    def count(_module, inputs, output):
+        nonlocal most
+        most = max(most, inputs[0].numel() + output.numel())
+
+    with torch.device("meta"), torch.no_grad():
+        net = ResNet(replace(spec, depths=tuple(min(d, 2) for d in spec.depths))).eval()
+        for layer in net.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.register_forward_hook(count)
+        net(torch.empty(1, spec.channels, size, size))
+    return LIVE * _FLOAT * most
+
+
+def has_room(needed: int, device: torch.device) -> bool:
+    """Whether so many bytes can be had; an accelerator says so itself when it comes to it.
+
+    On the CPU the system hands out more than it has, and ends the process that takes it.
+    """
+    free = free_memory() if device.type == "cpu" else None
+    return free is None or needed <= free
+
+
+def free_memory() -> int | None:
+    """Bytes that this process can still take, within a container's limit too; None: unknown."""
+    found = [
+        *_numbers(Path("/proc/meminfo"), "MemAvailable:", 1024),
+        *_within_container(Path("/sys/fs/cgroup")),
+    ]
+    return min(found, default=None)
+
+
+def _numbers(file: Path, key: str, unit: int) -> list[int]:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    return [int(line.split()[1]) * unit for line in lines if line.split()[:1] == [key]]
+
+
+def _within_container(group: Path) -> list[int]:
+    """What the limit leaves; pages of files that were read give way."""
+    try:
+        limit = int((group / "memory.max").read_text(encoding="utf-8"))
+        used = int((group / "memory.current").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # no limit is the word `max`
+        return []
+    return [limit - used + sum(_numbers(group / "memory.stat", "inactive_file", 1))]
