@@ -13,7 +13,10 @@ def draw_chart(found: BenchResult, path: Path, *, chinese: bool = False) -> None
     points = [point for row in found.rows if (point := _point(row))]
     runs = any(row.kind == "run" for row in found.rows)
     slide = Slide(
-        machine=str(found.machine),
+        hardware=found.machine.hardware,
+        device=found.machine.device,
+        precision=found.machine.precision,
+        threads=found.machine.threads if found.machine.device == "cpu" else None,
         accuracy="validation" if runs else "published",
         batch=found.batch_size,
         missing=tuple(found.without_accuracy),
@@ -59,11 +62,13 @@ def _imagenet_family(model: str, spec: ResNetSpec) -> str:
         return "resnetaa"
     if spec.groups == 1 and spec.inner > 1:
         return "wide_resnet"
-    if spec.groups == 1 and (spec.stem != "imagenet" or spec.shortcut_pool):
-        return "resnet-d"
-    return grouped
+    if spec.norm == "group":
+        return "resnet_gn"
+    return grouped + ("-" + model[-1] if grouped == "resnet" and model[-1] in "cdst" else "")
 
 
 def prefix_of(family: str) -> str:
     """What a member's name need not repeat."""
-    return {"resnet-d": "resnet", "small": "", "plain": "", "others": ""}.get(family, family)
+    if family in ("small", "plain", "others"):
+        return ""
+    return "resnetv2_" if family == "resnetv2" else family.split("-", maxsplit=1)[0]

@@ -8,11 +8,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from resnetkit.report.labels import Label, place_labels
-from resnetkit.report.style import PALETTE, new_figure, plain_axes, save_figure
+from resnetkit.report.style import PALETTE, new_figure, plain_axes, save_figure, settle
 
 WORDS = {
     "en": {
         "title": "Speed and accuracy of residual networks",
+        "machine": "{hardware}; {device}, {precision}{threads}",
+        "threads": ", threads: {}",
         "x": "Images per second, each network at its quickest batch (logarithmic)",
         "x_fixed": "Images per second, {batch} at a time (logarithmic)",
         "published": "Published ImageNet top-1 accuracy (%)",
@@ -25,6 +27,8 @@ WORDS = {
     },
     "zh": {
         "title": "残差网络的速度与准确率",
+        "machine": "{hardware}；{device}，{precision}{threads}",
+        "threads": "，{} 线程",
         "x": "每秒图片数，各网络取最快的批大小（对数坐标）",
         "x_fixed": "每秒图片数，批大小 {batch}（对数坐标）",
         "published": "已发表的 ImageNet top-1 准确率（%）",
@@ -43,7 +47,8 @@ LARGEST, SMALLEST = 17.0, 3.5
 MOST_NAMED = 12
 """Networks that are named below the chart; the terminal names all."""
 
-DASHED = "--"
+COLOURS = (*PALETTE, "#6A3D9A", "#8C510A", "#7F7F7F", "#B2182B")
+"""Of families; where there are more, the colours begin again, dashed."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +68,18 @@ class Slide:
     """What the chart says besides its points.
 
     Attributes:
-        machine: in a few words.
+        hardware, device, precision: of the machine.
+        threads: that torch computed with; None where a GPU did the work.
         accuracy: `published` or `validation`.
         batch: images at a time where that was fixed.
         missing: networks without a point.
         language: en or zh.
     """
 
-    machine: str
+    hardware: str
+    device: str
+    precision: str
+    threads: int | None
     accuracy: str
     batch: int | None
     missing: tuple[str, ...]
@@ -90,10 +99,12 @@ def draw_speed(points: list[Point], slide: Slide, path: Path) -> None:
         members = sorted((p for p in points if p.family == family), key=lambda p: p.rate)
         spots = [(p.rate, p.top1) for p in members]
         lines.append(spots)
-        axes.plot(*zip(*spots, strict=True), style, color=colour, linewidth=1.4, alpha=0.55)
+        across, up = zip(*spots, strict=True)
+        axes.plot(across, up, style, color=colour, linewidth=1.4, alpha=0.55)
         sizes = [(2 * _radius(p.parameters, most)) ** 2 for p in members]
+        axes.scatter(across, up, s=sizes, color="white", linewidths=0, zorder=2.5)
         axes.scatter(
-            *zip(*spots, strict=True), s=sizes, color=colour, alpha=0.75, edgecolors="white",
+            across, up, s=sizes, color=colour, alpha=0.75, edgecolors="white",
             linewidths=0.8, zorder=3,
         )  # fmt: skip
     _write_axes(axes, slide, words)
@@ -101,15 +112,14 @@ def draw_speed(points: list[Point], slide: Slide, path: Path) -> None:
         _legend(axes, most, words)
     else:
         axes.set_xlim(1, 1000)
-    figure.canvas.draw()  # settles the layout, in which the labels are placed
-    figure.set_layout_engine("none")
+    settle(figure)
     place_labels(axes, _labels(points, looks, most), lines)
     save_figure(figure, path)
 
 
 def _look(number: int) -> tuple[str, str]:
-    """A colour and a line style; a second round of colours is dashed."""
-    return PALETTE[number % len(PALETTE)], DASHED if number >= len(PALETTE) else "-"
+    """A colour and a line style."""
+    return COLOURS[number % len(COLOURS)], "--" if number >= len(COLOURS) else "-"
 
 
 def _radius(parameters: float, most: int) -> float:
@@ -127,14 +137,19 @@ def _write_axes(axes, slide: Slide, words: dict[str, str]) -> None:
     x = words["x"] if slide.batch is None else words["x_fixed"].format(batch=slide.batch)
     axes.set_xlabel(x, fontsize=10)
     axes.set_ylabel(words[slide.accuracy], fontsize=10)
-    axes.set_title(words["title"], fontsize=15, loc="left", pad=24, weight="bold")
+    axes.set_title(words["title"], fontsize=15, loc="left", pad=24)
     axes.annotate(
-        slide.machine, (0, 1), (0, 8), xycoords="axes fraction", textcoords="offset points",
-        fontsize=10, color="#555555",
+        _machine(slide, words), (0, 1), (0, 8), xycoords="axes fraction",
+        textcoords="offset points", fontsize=10, color="#555555",
     )  # fmt: skip
     if slide.missing:
-        text = "\n".join(textwrap.wrap(_missing(slide.missing, words), 130))
+        text = "\n".join(textwrap.wrap(_missing(slide.missing, words), 170))
         axes.figure.supxlabel(text, fontsize=7.5, color="#777777", x=0.01, ha="left")
+
+
+def _machine(slide: Slide, words: dict[str, str]) -> str:
+    threads = "" if slide.threads is None else words["threads"].format(slide.threads)
+    return words["machine"].format(**vars(slide) | {"threads": threads})
 
 
 def _missing(names: tuple[str, ...], words: dict[str, str]) -> str:
@@ -162,10 +177,10 @@ def _legend(axes, most: int, words: dict[str, str]) -> None:
 
 
 def _round_down(number: float) -> float:
-    """1, 2 or 5 times a power of ten, at most the number: what a legend can say in a word."""
+    """1, 2, 3 or 5 times a power of ten, at most the number: what a legend can say in a word."""
     power = 10.0 ** len(str(int(number))) if number >= 1 else 1.0
     while power > 1e-6:
-        for step in (5, 2, 1):
+        for step in (5, 3, 2, 1):
             if step * power <= number:
                 return round(step * power, 6)
         power /= 10
@@ -180,9 +195,10 @@ def _labels(points: list[Point], looks: dict, most: int) -> list[Label]:
         for number, p in enumerate(members):
             named = number == 0 or p.short == p.name
             radius = _radius(p.parameters, most)
+            bold = number == 0 and p.name.isascii()  # fonts for other scripts have one weight
             label = Label(
                 p.name if named else p.short, p.rate, p.top1, radius, colour,
-                size=9.5 if number == 0 else 8.5, bold=number == 0,
+                size=9.5 if number == 0 else 8.5, bold=bold,
             )  # fmt: skip
             labels.append(label)
     return sorted(labels, key=lambda label: not label.bold)

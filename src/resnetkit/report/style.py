@@ -1,6 +1,8 @@
 """One look for all figures: colours that the colour-blind can tell apart, nothing superfluous."""
 
+import contextlib
 import warnings
+from collections.abc import Generator
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -36,7 +38,24 @@ def _write_any_script(figure: Figure) -> None:
     installed = {font.name for font in fontManager.ttflist}
     families = ["DejaVu Sans", *(name for name in CHINESE if name in installed)]
     for text in figure.findobj(Text):
-        text.set_fontfamily(families)
+        plain = text.get_text().isascii()  # the others have no bold, and say so
+        text.set_fontfamily(families[:1] if plain else families)
+
+
+@contextlib.contextmanager
+def _missing_glyphs_shown() -> Generator[None]:
+    """What no installed font can write shows as a box, without a word about it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        yield
+
+
+def settle(figure: Figure) -> None:
+    """Lay the figure out for good, so that places in it can be computed; sizes stay from here."""
+    _write_any_script(figure)
+    with _missing_glyphs_shown():
+        figure.canvas.draw()
+    figure.set_layout_engine("none")
 
 
 def plain_axes(axes) -> None:
@@ -50,8 +69,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     """Write a picture of the kind that its name ends in, whole; raises UserError if it cannot."""
     _write_any_script(figure)
     try:
-        with whole_file(path) as beside, beside.open("wb") as file, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing")  # it shows as a box
+        with whole_file(path) as beside, beside.open("wb") as file, _missing_glyphs_shown():
             figure.savefig(file, format=path.suffix.lower()[1:])
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
