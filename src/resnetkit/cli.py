@@ -271,7 +271,8 @@ def bench(options: argparse.Namespace) -> int:
         say(f"warning: {warning}")
     print(json.dumps(found.to_dict()) if options.json else bench_tables.measured(found))
     if options.plot and found.without_accuracy:
-        say(f"not in the plot, no accuracy is known: {', '.join(found.without_accuracy)}")
+        names = ", ".join(found.without_accuracy)
+        say(f"not in the plot, no accuracy is known at their size: {names}")
     return 0
 
 

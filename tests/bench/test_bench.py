@@ -68,7 +68,7 @@ def test_a_table_and_a_plot(tmp_path, capsys):
     assert "Training" not in captured.out
     lines = [line.split()[0] for line in captured.out.splitlines() if " px " in line]
     assert lines == ["resnet8", "resnet18", "resnet34", "resnet14", "resnet44"]
-    assert "no accuracy is known: resnet8, resnet18" in captured.err
+    assert "no accuracy is known at their size: resnet8, resnet18" in captured.err
     assert Image.open(picture).width > 800
 
 

@@ -73,15 +73,17 @@ class Contestant:
 
     def find_batches(self) -> None:
         """Find out what fits memory, which batch is quickest, and what training takes at most."""
-        asked = self.plan.batch_size
-        rate = self._rate_at()
+        self._find_inference()
+        if self.plan.train_batch is not None:
+            self._find_training(self.plan.train_batch)
+
+    def _find_inference(self) -> None:
+        asked, rate = self.plan.batch_size, self._rate_at()
         self.batch = fitting_batch(rate, asked) if asked else quickest_batch(rate)
         if self.batch is None:
             self.notes.append("one image does not fit memory")
         elif asked and self.batch < asked:
             self.notes.append(f"{asked} images at a time do not fit memory, {self.batch} do")
-        if self.plan.train_batch is not None:
-            self._find_training(self.plan.train_batch)
 
     def _rate_at(self) -> Callable[[int], float | None]:
         """A function: images/s at a batch as its quickest run tells; None without room for it."""

@@ -64,6 +64,7 @@ def _here(
         if cuda:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device) if cuda else 0
         step = training_step(subject.network(), subject.transform, batch, precision, device)
         for _ in range(STEPS):
             step()
@@ -72,7 +73,7 @@ def _here(
         if not is_out_of_memory(error):
             raise
         return False, None
-    return True, torch.cuda.max_memory_allocated(device) if cuda else None
+    return True, torch.cuda.max_memory_allocated(device) - before if cuda else None
 
 
 def _in_child(

@@ -91,7 +91,6 @@ def bench(
 def _measure(contestants: list[Contestant], machine: Machine, observer: Observer) -> BenchResult:
     """All of them once to find what fits, then all of them round by round."""
     plan = contestants[0].plan
-    product, matrix = MatrixProduct(plan.precision, plan.device), []
     turns = len(contestants) * (1 + plan.rounds)
     with (
         torch.random.fork_rng(devices=[]),  # whoever calls this keeps the state of the generator
@@ -100,6 +99,7 @@ def _measure(contestants: list[Contestant], machine: Machine, observer: Observer
         for contestant in contestants:
             contestant.find_batches()
             advance(1)
+        product, matrix = MatrixProduct(plan.precision, plan.device), []  # peaks are without it
         for _ in range(plan.rounds):
             for contestant in contestants:
                 matrix += contestant.take_turn(product)
