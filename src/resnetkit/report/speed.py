@@ -41,8 +41,11 @@ WORDS = {
     },
 }
 
-LARGEST, SMALLEST = 17.0, 3.5
+LARGEST, SMALLEST = 14.0, 3.5
 """Radii in points of the dot of the most parameters, and the smallest that is drawn."""
+
+WIDE = 6
+"""A range of images/s, the most over the least, from which on not every first digit has a tick."""
 
 MOST_NAMED = 12
 """Networks that are named below the chart; the terminal names all."""
@@ -101,10 +104,11 @@ def draw_speed(points: list[Point], slide: Slide, path: Path) -> None:
         lines.append(spots)
         across, up = zip(*spots, strict=True)
         axes.plot(across, up, style, color=colour, linewidth=1.4, alpha=0.55)
-        sizes = [(2 * _radius(p.parameters, most)) ** 2 for p in members]
-        axes.scatter(across, up, s=sizes, color="white", linewidths=0, zorder=2.5)
+    for point in sorted(points, key=lambda p: -p.parameters):  # small ones lie in front
+        spot, size = ([point.rate], [point.top1]), (2 * _radius(point.parameters, most)) ** 2
+        axes.scatter(*spot, s=size, color="white", linewidths=0, zorder=3)
         axes.scatter(
-            across, up, s=sizes, color=colour, alpha=0.75, edgecolors="white",
+            *spot, s=size, color=looks[point.family][0], alpha=0.75, edgecolors="white",
             linewidths=0.8, zorder=3,
         )  # fmt: skip
     _write_axes(axes, slide, words)
@@ -130,7 +134,9 @@ def _radius(parameters: float, most: int) -> float:
 def _write_axes(axes, slide: Slide, words: dict[str, str]) -> None:
     axes.set_xscale("log")
     axes.margins(x=0.09, y=0.1)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    left, right = axes.get_xlim()
+    ticks = (1, 2, 5) if right > WIDE * left else tuple(range(1, 10))
+    axes.xaxis.set_major_locator(LogLocator(subs=ticks))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     plain_axes(axes)
