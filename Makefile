@@ -7,7 +7,7 @@ RUN     := $(VENV)/bin/resnetkit
 DEMO    := runs/demo
 PEERS   := .venv-peers
 
-.PHONY: help demo test check data kill-resume kill-ranks data-checks zoo zoo-page bench peers clean
+.PHONY: help demo test check data kill-resume kill-ranks data-checks zoo zoo-page bench speed speed-folder fast peers clean
 
 help:
 	@echo "make demo         train on Fashion-MNIST, look at it, use it (about 3 minutes)"
@@ -18,6 +18,9 @@ help:
 	@echo "make data-checks  100,000 files, 60,000 with duplicates, 2,000 damaged (about 5 minutes)"
 	@echo "make zoo          all networks against torchvision and timm, and learning (an hour and a half)"
 	@echo "make zoo-page     docs/zoo.md and its figure, drawn from the specs"
+	@echo "make speed        step, input, prediction and start against torchvision (10 minutes)"
+	@echo "make speed-folder training on 20,000 JPEGs against the plain loop (20 minutes)"
+	@echo "make fast         --recipe fast against the textbook's recipe (25 minutes)"
 	@echo "make bench        training speed against torchvision, textbook against default (half an hour)"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -64,17 +67,17 @@ data-checks: data
 
 # torchvision's wheel asks for a CUDA build of torch: it goes without its dependencies into an
 # environment of its own, beside the same CPU torch. The mark's name changes with what is installed.
-$(PEERS)/.installed-timm: constraints.txt
+$(PEERS)/.installed-resnetkit: constraints.txt
 	python3 -m venv $(PEERS)
-	$(PEERS)/bin/python -m pip install --quiet torch==2.13.0 numpy pillow pyyaml huggingface-hub safetensors
+	$(PEERS)/bin/python -m pip install --quiet --editable . torch==2.13.0 huggingface-hub scikit-image
 	$(PEERS)/bin/python -m pip install --quiet --no-deps torchvision==0.28.0 timm==1.0.31
 	@touch $@
 
-peers: $(PEERS)/.installed-timm
+peers: $(PEERS)/.installed-resnetkit
 
 zoo: data peers
-	PYTHONPATH=src $(PEERS)/bin/python benchmarks/peers_equal.py
-	PYTHONPATH=src $(PEERS)/bin/python benchmarks/peers_speed.py
+	$(PEERS)/bin/python benchmarks/peers_equal.py
+	$(PEERS)/bin/python benchmarks/peers_speed.py
 	$(PYTHON) benchmarks/zoo_learns.py
 
 zoo-page: $(VENV)/.installed
@@ -84,6 +87,18 @@ bench: data peers
 	$(PYTHON) benchmarks/train_speed.py --peers $(PEERS)/bin/python
 	$(PYTHON) benchmarks/memory.py
 	$(PYTHON) benchmarks/textbook.py
+
+speed: data peers
+	$(PEERS)/bin/python benchmarks/step_speed.py
+	$(PEERS)/bin/python benchmarks/input_speed.py
+	$(PEERS)/bin/python benchmarks/predict_speed.py
+	$(PYTHON) benchmarks/start_time.py
+
+speed-folder: peers
+	$(PEERS)/bin/python benchmarks/folder_speed.py
+
+fast: data peers
+	$(PYTHON) benchmarks/fast_recipe.py --peers $(PEERS)/bin/python
 
 clean:
 	rm -rf $(VENV) $(PEERS) build src/*.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,7 +1,7 @@
 """Every network that torchvision or timm has too: the same tensors, the same logits, both ways.
 
     make peers
-    PYTHONPATH=src .venv-peers/bin/python benchmarks/peers_equal.py
+    .venv-peers/bin/python benchmarks/peers_equal.py
 
 Each of their networks gets random weights and random running statistics, is loaded here under its
 own names, and must give equal logits (float32, relative error below 1e-4) at two sizes; then its

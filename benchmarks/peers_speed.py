@@ -1,7 +1,7 @@
 """images/s of our networks against the peers' modules, interleaved in one process.
 
     make peers
-    PYTHONPATH=src .venv-peers/bin/python benchmarks/peers_speed.py
+    .venv-peers/bin/python benchmarks/peers_speed.py
 
 224 px, batch 8, channels last, the same weights and precision on both sides; inference is a forward
 pass without gradients in evaluation mode, training a forward and a backward pass. Sides take turns,

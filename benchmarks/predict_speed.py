@@ -61,7 +61,7 @@ def side(who: str, batch: int) -> None:
 
     else:
         ready_machine("cpu")
-        engine = own.engine(who)
+        engine = own.engine("bf16" if who == "bf16" else "fp32")
 
         def step() -> None:
             engine(images)

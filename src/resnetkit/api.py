@@ -23,10 +23,9 @@ from resnetkit.data.sources import (
     open_dataset,
 )
 from resnetkit.data.strata import task_of
-from resnetkit.engine import Precision
 from resnetkit.errors import UserError
 from resnetkit.files import write_arrays
-from resnetkit.machine import uses_cuda
+from resnetkit.machine import Precision, uses_cuda
 from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
 from resnetkit.ranks import RANK_TIMEOUT, is_first, join

@@ -16,9 +16,10 @@ from resnetkit.data.decode import BadImage
 from resnetkit.data.sources import FileSource, Source
 from resnetkit.data.strata import Task
 from resnetkit.data.transform import Transform
-from resnetkit.engine import Engine, Precision
+from resnetkit.engine import Engine
 from resnetkit.errors import UserError
 from resnetkit.files import whole_folder
+from resnetkit.machine import Precision
 from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.resnet import ResNet, with_layout

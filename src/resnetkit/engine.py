@@ -1,16 +1,12 @@
 """What evaluation and prediction call: a network made ready for one device and precision."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
 from resnetkit.data.transform import Transform
-from resnetkit.machine import computes_bf16
+from resnetkit.machine import Precision, choose_precision
 from resnetkit.nets.folded import FoldedResNet, can_fold
 from resnetkit.nets.resnet import ResNet
-
-Precision = Literal["auto", "fp32", "bf16"]
 
 
 class Engine:
@@ -21,8 +17,7 @@ class Engine:
     Args:
         net: the network, in evaluation mode; later changes to its weights are not seen.
         transform: the preprocessing.
-        precision: `auto` is bf16 where the hardware computes in it. Asked for where it does not,
-            it is fp32 all the same: bf16 in software would be slower than that.
+        precision: as `machine.choose_precision` has it.
 
     Attributes:
         precision: fp32 or bf16, as decided.
@@ -30,9 +25,8 @@ class Engine:
 
     def __init__(self, net: ResNet, transform: Transform, precision: Precision = "auto"):
         self.transform, self.device = transform, net.head.weight.device
-        bf16 = precision != "fp32" and computes_bf16(self.device)
-        self.precision = "bf16" if bf16 else "fp32"
-        dtype = torch.bfloat16 if bf16 else torch.float32
+        self.precision = choose_precision(precision, self.device)
+        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
         self._net = FoldedResNet(net, dtype) if can_fold(net) else net
 
     @torch.inference_mode()

@@ -5,7 +5,7 @@ import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -75,18 +75,31 @@ def keep_freed_memory() -> None:
         libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def available_memory() -> int:
-    """Bytes that this process can have without pushing others out; 0 where it cannot be told."""
-    found = []
+def available_memory() -> int | None:
+    """Bytes that this process can still take, within a container's limit too; None: unknown."""
+    found = [
+        *_numbers(Path("/proc/meminfo"), "MemAvailable:", 1024),
+        *_within_container(Path("/sys/fs/cgroup")),
+    ]
+    return min(found, default=None)
+
+
+def _numbers(file: Path, key: str, unit: int) -> list[int]:
     try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        found += [int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable")]
-        group = Path("/sys/fs/cgroup")
-        most, used = ((group / f"memory.{what}").read_text() for what in ("max", "current"))
-        found += [int(most) - int(used)] if most.strip().isdigit() else []
-    except (OSError, ValueError):
-        pass  # another system, or a container that hides it
-    return max(0, min(found, default=0))
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    return [int(line.split()[1]) * unit for line in lines if line.split()[:1] == [key]]
+
+
+def _within_container(group: Path) -> list[int]:
+    """What the limit leaves; pages of files that were read give way."""
+    try:
+        limit = int((group / "memory.max").read_text(encoding="utf-8"))
+        used = int((group / "memory.current").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # no limit is the word `max`
+        return []
+    return [limit - used + sum(_numbers(group / "memory.stat", "inactive_file", 1))]
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -127,6 +140,20 @@ def computes_bf16(device: torch.device) -> bool:
         can = torch.cpu.get_capabilities()
         return bool(can.get("avx512_bf16") or can.get("amx_bf16"))
     return False
+
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+NO_BF16 = "this hardware does not compute in bf16: fp32 instead"
+
+
+def choose_precision(asked: Precision, device: torch.device) -> Precision:
+    """fp32 or bf16. `auto` is bf16 where the hardware computes in it.
+
+    Where it does not, bf16 that was asked for is fp32 too: in software it would be slower.
+    """
+    return "bf16" if asked != "fp32" and computes_bf16(device) else "fp32"
 
 
 def environment(device: torch.device, ranks: int = 1) -> dict[str, str]:

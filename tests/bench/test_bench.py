@@ -10,7 +10,6 @@ from tests.training.runs import train
 
 import resnetkit as rk
 from resnetkit.benching import contestant, peak, room
-from resnetkit.benching.engine import inference_model
 from resnetkit.benching.room import fitting_batch, quickest_batch
 from resnetkit.cli import main
 
@@ -109,7 +108,7 @@ def test_what_does_not_fit_is_told_and_the_others_go_on(monkeypatch, capsys):
     """Room for 4 images of resnet14, hence for more of resnet8; training for 8 images at most."""
     bytes_each = {8: 1, 14: 2**20}
     monkeypatch.setattr(contestant, "image_bytes", lambda spec, _: bytes_each[spec.layers])
-    monkeypatch.setattr(room, "free_memory", lambda: 4 * 2**20)
+    monkeypatch.setattr(room, "available_memory", lambda: 4 * 2**20)
     monkeypatch.setattr(
         peak, "_in_child", lambda _s, batch, _p, _d: (batch <= 8, 10**8 if batch <= 8 else None)
     )
@@ -119,7 +118,7 @@ def test_what_does_not_fit_is_told_and_the_others_go_on(monkeypatch, capsys):
     assert "resnet14: 16 images at a time do not fit memory, 4 do" in said
     assert "resnet8: 16 images" not in said
     assert "resnet8: training on 32 images does not fit memory, on 8 does" in said
-    monkeypatch.setattr(room, "free_memory", lambda: 1000)
+    monkeypatch.setattr(room, "available_memory", lambda: 1000)
     monkeypatch.setattr(peak, "_in_child", lambda *_: (False, None))
     found = rk.bench(["resnet14", "resnet8"], image_size=16, threads=1, quick=True, batch_size=2)
     assert [row.batch for row in found.rows] == [None, 2]
@@ -136,19 +135,6 @@ def test_batches_are_doubled_while_it_pays():
     assert quickest_batch(lambda batch: None) is None
     assert fitting_batch({1: 1, 2: 1}.get, 12) == 1
     assert fitting_batch({}.get, 12) is None
-
-
-def test_the_engine_computes_what_the_classifier_does(runs):
-    classifier = rk.load(runs / "a")
-    images = torch.randint(0, 256, (3, 28, 28, 1), dtype=torch.uint8)
-    expected = classifier(images)
-    transform = classifier.transform
-    model = inference_model(classifier.net, "fp32", torch.device("cpu"), transform)
-    torch.testing.assert_close(model(images), expected)
-    torch.testing.assert_close(model(transform.normalise(images)), expected)
-    bf16 = inference_model(classifier.net, "bf16", torch.device("cpu"), transform)(images)
-    assert bf16.dtype == torch.float32
-    assert (bf16 - expected).abs().max() < 0.2
 
 
 def test_a_stride_on_a_single_pixel_is_trained_in_fp32():

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import torch
 
 from resnetkit.benching.clock import MatrixProduct, timed
-from resnetkit.benching.engine import inference_model
 from resnetkit.benching.peak import training_peak
 from resnetkit.benching.results import BenchRow, Latency, Spread, Training
 from resnetkit.benching.room import fitting_batch, has_room, image_bytes, quickest_batch
@@ -17,7 +16,9 @@ from resnetkit.benching.step import (
     training_step,
 )
 from resnetkit.benching.subjects import Subject
+from resnetkit.engine import Engine
 from resnetkit.errors import is_out_of_memory
+from resnetkit.machine import Precision
 from resnetkit.nets.summary import Summary, summarise
 
 
@@ -35,7 +36,7 @@ class Plan:
     """
 
     device: torch.device
-    precision: str
+    precision: Precision
     batch_size: int | None = None
     train_batch: int | None = 32
     rounds: int = 3
@@ -88,7 +89,7 @@ class Contestant:
     def _rate_at(self) -> Callable[[int], float | None]:
         """A function: images/s at a batch as its quickest run tells; None without room for it."""
         plan, subject = self.plan, self.subject
-        model = inference_model(subject.network(), plan.precision, plan.device, subject.transform)
+        model = self._engine()
         each = image_bytes(subject.spec, subject.image_size)
 
         def rate(batch: int) -> float | None:
@@ -137,8 +138,7 @@ class Contestant:
     def _infer(self, product: MatrixProduct) -> list[float]:
         if not self.batch:
             return []
-        plan, subject = self.plan, self.subject
-        model = inference_model(subject.network(), plan.precision, plan.device, subject.transform)
+        plan, model = self.plan, self._engine()
         one, many = self._images(1), self._images(self.batch)
         for _ in range(2):
             model(one)
@@ -151,6 +151,10 @@ class Contestant:
         operations = 2 * self.summary.multiply_adds
         self.shares.append(operations * _middle(rates) / _middle(matrix))
         return matrix
+
+    def _engine(self) -> Engine:
+        net = self.subject.network().to(self.plan.device).eval()
+        return Engine(net, self.subject.transform, self.plan.precision)
 
     def _images(self, count: int) -> torch.Tensor:
         return torch.from_numpy(random_images(count, self.subject.transform)).to(self.plan.device)

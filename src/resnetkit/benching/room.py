@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import nn
 
+from resnetkit.machine import available_memory
 from resnetkit.nets.resnet import ResNet
 from resnetkit.nets.spec import ResNetSpec
 
@@ -72,32 +72,5 @@ def has_room(needed: int, device: torch.device) -> bool:
 
     On the CPU the system hands out more than it has, and ends the process that takes it.
     """
-    free = free_memory() if device.type == "cpu" else None
+    free = available_memory() if device.type == "cpu" else None
     return free is None or needed <= free
-
-
-def free_memory() -> int | None:
-    """Bytes that this process can still take, within a container's limit too; None: unknown."""
-    found = [
-        *_numbers(Path("/proc/meminfo"), "MemAvailable:", 1024),
-        *_within_container(Path("/sys/fs/cgroup")),
-    ]
-    return min(found, default=None)
-
-
-def _numbers(file: Path, key: str, unit: int) -> list[int]:
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    return [int(line.split()[1]) * unit for line in lines if line.split()[:1] == [key]]
-
-
-def _within_container(group: Path) -> list[int]:
-    """What the limit leaves; pages of files that were read give way."""
-    try:
-        limit = int((group / "memory.max").read_text(encoding="utf-8"))
-        used = int((group / "memory.current").read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # no limit is the word `max`
-        return []
-    return [limit - used + sum(_numbers(group / "memory.stat", "inactive_file", 1))]

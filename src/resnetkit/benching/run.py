@@ -13,7 +13,14 @@ from resnetkit.benching.step import least_batch
 from resnetkit.benching.subjects import Subject, find_subjects
 from resnetkit.errors import UserError, not_one_of
 from resnetkit.files import check_can_draw
-from resnetkit.machine import computes_bf16, environment, ready_machine, repeatable
+from resnetkit.machine import (
+    NO_BF16,
+    Precision,
+    choose_precision,
+    environment,
+    ready_machine,
+    repeatable,
+)
 from resnetkit.training.observer import Observer
 
 TRAIN_BATCH = 32
@@ -30,7 +37,7 @@ def bench(
     *,
     device: str = "auto",
     threads: int | None = None,
-    precision: str = "auto",
+    precision: Precision = "auto",
     image_size: int | None = None,
     batch_size: int | None = None,
     train_batch: int = TRAIN_BATCH,
@@ -74,9 +81,10 @@ def bench(
     if precision not in PRECISIONS:
         raise UserError(f"precision: {not_one_of(precision, PRECISIONS)}")
     chosen, _ = ready_machine(device, threads)
-    if precision == "auto":
-        precision = "bf16" if computes_bf16(chosen) else "fp32"
-    plan = Plan(chosen, precision, batch_size, train_batch if train else None)
+    decided = choose_precision(precision, chosen)
+    if decided != precision == "bf16":
+        observer.say(NO_BF16)
+    plan = Plan(chosen, decided, batch_size, train_batch if train else None)
     contestants = [Contestant.of(s, replace(plan, **QUICK if quick else {})) for s in subjects]
     _check_train_batch(contestants)
     repeatable(chosen)

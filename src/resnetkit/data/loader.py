@@ -159,6 +159,7 @@ class Loader:
         found = array_of(self.source)
         if found is None or found.shape[1:] != (size, size, channels):
             return None
+        found = found if found.flags.writeable else found.copy()  # torch wants to own what it sees
         return torch.from_numpy(found).to(device or torch.device("cpu"))
 
 

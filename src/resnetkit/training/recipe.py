@@ -52,6 +52,7 @@ class DataRecipe:
     interpolation: Interpolation | None = option(
         None, "how pixels are resized; by default as for --weights, else bilinear"
     )
+    mirror: bool = option(False, "judge each picture together with its mirror image")
     mean: tuple[float, ...] | None = option(
         None, "a channel's mean; by default that of --weights, else measured"
     )
@@ -323,9 +324,7 @@ def resolve(recipe: Recipe, facts: Facts) -> Recipe:
         size = one[0] if one[0] == one[1] <= SMALL else 128
     channels = data.channels or (1 if facts.grey else 3)
     crop = augmentation.crop or ("shift" if size <= SMALL else "resized")
-    precision = recipe.precision
-    if precision == "auto":
-        precision = "bf16" if facts.bf16 else "fp32"
+    precision = "bf16" if recipe.precision != "fp32" and facts.bf16 else "fp32"
     return replace(
         recipe,
         model=recipe.model or ("resnet20" if size <= SMALL else "resnet18"),

@@ -32,6 +32,9 @@ from resnetkit.training.stop import StopRequest
 from resnetkit.training.tensorboard import TensorboardObserver, check_tensorboard
 from resnetkit.training.trainer import Interrupted, Trainer
 
+LITTLE_MEMORY = 2**31
+"""Bytes taken to be free where the system does not say."""
+
 
 @dataclass(frozen=True)
 class Session:
@@ -288,8 +291,8 @@ class _ReadyRun:
         in_memory = array_of(self.sources["train"]) is not None
         if in_memory or (self.recipe.epochs == 1 and self.session.cache == "memory"):
             return None
-        available = available_memory() // self.ranks.local_count
-        return open_store(self.session.cache, self.session.cache_size, available)
+        free = (available_memory() or LITTLE_MEMORY) // self.ranks.local_count
+        return open_store(self.session.cache, self.session.cache_size, free)
 
     def _fit(self, trainer: Trainer) -> int | None:
         """Train; returns the signal that stopped it before its end."""

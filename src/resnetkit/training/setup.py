@@ -12,6 +12,7 @@ from resnetkit.data.sources import Dataset, Source
 from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
 from resnetkit.files import check_can_create
+from resnetkit.machine import NO_BF16
 from resnetkit.nets.create import create
 from resnetkit.nets.initialise import why_no_identity_start
 from resnetkit.nets.resnet import ResNet
@@ -58,6 +59,8 @@ def plan_run(
     _check_early(recipe, dataset)
     skipped, facts = look_through(dataset, workers, strict, device, observer)
     asked, recipe = recipe.precision, resolve(recipe, facts)
+    if not facts.bf16 and asked == "bf16":
+        observer.say(NO_BF16)
     spec = dropped(spec_of(recipe.model or ""), recipe)
     precision = _right_precision(asked, recipe, spec, device)
     recipe = replace(recipe, precision=precision, drop_path=spec.drop_path, dropout=spec.dropout)
@@ -176,6 +179,7 @@ def transform_of(recipe: Recipe) -> Transform:
         channels=data.channels,
         mean=data.mean,
         std=data.std,
+        mirror=data.mirror,
     )
 
 

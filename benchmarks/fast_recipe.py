@@ -1,0 +1,86 @@
+"""`--recipe fast` on Fashion-MNIST: whole commands of fixed length, judged once on the test part.
+
+    make peers
+    python benchmarks/fast_recipe.py --peers .venv-peers/bin/python
+
+For each target an epoch count that was chosen on the validation part; three seeds. The wall time is
+that of `resnetkit train` and `resnetkit evaluate` from start to end. What it is compared with: the
+textbook's 600,000 images at 96 px at the images/s of a plain torchvision loop, measured before and
+after. Writes benchmarks/results/fast_recipe.json.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from resnetkit.data.fashion_mnist import find_fashion_mnist
+from turns import keep
+
+HERE = Path(__file__).parent
+TARGETS = {"0.893": 1, "0.919": 3, "4 minutes": None}
+TEXTBOOK_IMAGES = 600_000
+
+
+def resnetkit(*arguments: str) -> dict:
+    command = [sys.executable, "-m", "resnetkit", *arguments, "--json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def whole(epochs: int | None, seed: int) -> dict:
+    """Train and judge; `epochs` of the recipe itself where None."""
+    with tempfile.TemporaryDirectory() as place:
+        out, begun = str(Path(place) / "run"), time.perf_counter()
+        flags = ["--recipe", "fast", "--seed", str(seed), "--out", out]
+        run = resnetkit("train", "fashion-mnist", *flags,
+                        *([] if epochs is None else ["--epochs", str(epochs)]))  # fmt: skip
+        judged = resnetkit("evaluate", out, "fashion-mnist")
+        return {"seed": seed, "epochs": run["epochs"], "wall": time.perf_counter() - begun,
+                "training": run["seconds"], "val_top1": run["val_top1"],
+                "test_top1": judged["top1"]}  # fmt: skip
+
+
+def plain_rate(python: str) -> float:
+    """Images/s of the plain loop."""
+    command = [python, str(HERE / "peer_loop.py"), str(find_fashion_mnist())]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)["images_per_second"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peers", required=True, help="python of the environment of `make peers`")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", choices=TARGETS, action="append")
+    options = parser.parse_args()
+    rates, found = [plain_rate(options.peers)], {}
+    for target in options.only or TARGETS:
+        rows = []
+        for seed in range(options.seeds):
+            rows.append(whole(TARGETS[target], seed))
+            print(target, rows[-1], flush=True)
+        found[target] = rows
+    rates.append(plain_rate(options.peers))
+    textbook = TEXTBOOK_IMAGES / statistics.mean(rates)
+    told = {
+        target: {
+            "test_top1": statistics.mean(row["test_top1"] for row in rows),
+            "lowest": min(row["test_top1"] for row in rows),
+            "wall": statistics.mean(row["wall"] for row in rows),
+            "training": statistics.mean(row["training"] for row in rows),
+            "of_textbook": statistics.mean(row["wall"] for row in rows) / textbook,
+        }
+        for target, rows in found.items()
+    }
+    print(json.dumps({"textbook_seconds": textbook, **told}, indent=1))
+    keep("fast_recipe", {"plain_images_per_second": rates, "textbook_seconds": textbook,
+                         "summary": told, "runs": found})  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
