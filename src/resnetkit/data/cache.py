@@ -89,7 +89,7 @@ class DiskStore:
         budget: bytes of files at most; the oldest go when there are more at the start.
 
     Raises:
-        UserError: the folder cannot be made or listed.
+        UserError: the folder cannot be made.
     """
 
     def __init__(self, folder: str | Path, budget: int):
@@ -97,11 +97,8 @@ class DiskStore:
         self.damaged, self.failed = 0, ""
         self._checked: set[str] = set()
         self._lock = threading.Lock()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.used = self._tidy()
-        except OSError as error:
-            raise UserError(f"--cache {folder}: {error.strerror}") from None
+        _make_folder(self.folder)
+        self.used = self._tidy()
 
     def get(self, key: str) -> np.ndarray | None:
         """What was kept under a key; None where there is nothing, or nothing whole."""
@@ -165,6 +162,23 @@ class DiskStore:
         return used
 
 
+def check_store(cache: str, size: str | None) -> None:
+    """Raise UserError for a cache that cannot be had: before anything is begun."""
+    if size is not None:
+        parse_size(size)
+        if cache == "off":
+            raise UserError("--cache-size is for a cache: leave it out, or --cache off")
+    if cache not in ("off", "memory"):
+        _make_folder(Path(cache))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--cache {folder}: {error.strerror}") from None
+
+
 def open_store(cache: str, size: str | None, available: int) -> Store | None:
     """The store that `--cache` and `--cache-size` ask for.
 
@@ -176,9 +190,8 @@ def open_store(cache: str, size: str | None, available: int) -> Store | None:
     Raises:
         UserError: the size is none, or the folder cannot be used.
     """
+    check_store(cache, size)
     if cache == "off":
-        if size is not None:
-            raise UserError("--cache-size is for a cache: leave it out, or --cache off")
         return None
     budget = parse_size(size) if size is not None else available // 2
     return MemoryStore(budget) if cache == "memory" else DiskStore(cache, budget)

@@ -9,7 +9,7 @@ import torch
 
 from resnetkit import inference
 from resnetkit.classifier import Classifier, Training
-from resnetkit.data.cache import Cached, Store, open_store, parse_size
+from resnetkit.data.cache import Cached, Store, check_store, open_store
 from resnetkit.data.loader import Loader
 from resnetkit.data.sources import Dataset, Source, array_of
 from resnetkit.data.transform import Transform
@@ -71,8 +71,7 @@ class Session:
 
     def __post_init__(self):
         """Check the numbers, and what has to be installed."""
-        if self.cache_size is not None:
-            parse_size(self.cache_size)
+        check_store(self.cache, self.cache_size)
         if self.tensorboard:
             check_tensorboard()
         if not 1 <= self.rank_timeout <= 1e6:
@@ -126,7 +125,9 @@ def start_run(recipe: Recipe, session: Session, observer: Observer, ranks: Ranks
 
     def begin() -> str:
         out, strict = session.out, session.strict
-        path, decided, record = plan_run(recipe, dataset, out, strict, device, workers, observer)
+        path, decided, record = plan_run(
+            recipe, dataset, out, strict, device, workers, observer, ranks
+        )
         ranks.remember(key, str(path))
         RunFolder.create(path, decided, record)
         return str(path)

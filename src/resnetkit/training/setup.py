@@ -20,6 +20,7 @@ from resnetkit.nets.spec import ResNetSpec
 from resnetkit.nets.summary import summarise
 from resnetkit.nets.zoo import spec_of
 from resnetkit.pretrained import Pretrained, open_pretrained
+from resnetkit.ranks import Ranks
 from resnetkit.training.freeze import frozen_parts
 from resnetkit.training.images import (
     check_classes,
@@ -30,6 +31,7 @@ from resnetkit.training.images import (
 )
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import DataRecipe, Recipe, resolve
+from resnetkit.training.room import check_room
 from resnetkit.training.run_folder import DataRecord, free_name
 from resnetkit.training.schedule import warmup_steps
 
@@ -42,6 +44,7 @@ def plan_run(
     device: torch.device,
     workers: int,
     observer: Observer,
+    ranks: Ranks,
 ) -> tuple[Path, Recipe, DataRecord]:
     """Look through the images, and decide what the recipe leaves open; makes nothing yet.
 
@@ -78,7 +81,9 @@ def plan_run(
         images={part: len(source) for part, source in sources.items()},
         skipped=skipped,
     )
-    _check_batch(recipe, len(sources["train"]), starting_network(recipe, record.classes))
+    net = starting_network(recipe, record.classes)
+    _check_batch(recipe, len(sources["train"]), net)
+    check_room(net, recipe, len(sources["train"]), device, ranks)
     path = Path(out) if out else free_name(dataset.name, recipe.model or "")
     return path, recipe, record
 
