@@ -22,6 +22,7 @@ from resnetkit.files import whole_folder
 from resnetkit.machine import Precision
 from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
+from resnetkit.nets.create import blank
 from resnetkit.nets.resnet import ResNet, with_layout
 from resnetkit.nets.spec import ResNetSpec
 from resnetkit.sums import SUMS, check_sum, require_listed, sums_text
@@ -173,9 +174,7 @@ class Classifier:
         training = from_plain(Training, config.training, where=f"{where}: training")
         if spec.classes != len(config.classes) or spec.channels != transform.channels:
             raise UserError(f"{where}: spec, classes and transform do not belong together")
-        with torch.device("meta"):
-            net = ResNet(spec)
-        net = net.to_empty(device="cpu")
+        net = blank(spec)
         load_weights(net, folder / "model.safetensors")
         net = with_layout(net, channels_last=True)
         return cls(net, transform, config.classes, training, config.task)

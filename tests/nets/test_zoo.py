@@ -64,6 +64,15 @@ def test_published_parameters_and_layers(name):
     assert net.layers == int(name.removeprefix("pre").removeprefix("resnet"))
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters"), {"resnet8x4": 1_233_540, "resnet32x4": 7_433_860}.items()
+)
+def test_parameters_of_networks_four_times_as_wide(name, parameters):
+    """As the code of Tian 2019 counts them, with the 100 classes of CIFAR-100."""
+    net = rk.create(name, classes=100)
+    assert sum(p.numel() for p in net.parameters()) == parameters
+
+
 @pytest.mark.parametrize("name", MULTIPLY_ADDS)
 def test_published_multiply_adds(name):
     assert round(rk.summarise(ZOO[name], 224, 224).multiply_adds / 1e9, 3) == MULTIPLY_ADDS[name]

@@ -56,12 +56,13 @@ def _wrn(n: int, k: int) -> ResNetSpec:
     return replace(spec, widths=(16 * k, 32 * k, 64 * k))
 
 
-def _times4(n: int, *, halves_first: bool = False) -> ResNetSpec:
-    """6n+2 layers, four times as wide (Tian 2019, arXiv 1910.10699, section 4).
+def _small_wide(n: int, k: int, *, halves_first: bool = False) -> ResNetSpec:
+    """6n+2 layers, k times as wide, the stem half as much (Tian 2019, arXiv 1910.10699, 4.1).
 
     Where the first stage halves too, a step at 28 pixels is 2.7 times as quick.
     """
-    spec = replace(_small(n), widths=(64, 128, 256), stem_width=32, shortcut="B")
+    widths = (16 * k, 32 * k, 64 * k)
+    spec = replace(_small(n), widths=widths, stem_width=8 * k, shortcut="B")
     return replace(spec, strides=(2, 2, 2)) if halves_first else spec
 
 
@@ -190,10 +191,12 @@ _VARIANTS = {
     "resnetv2_152": _imagenet(152, **_V2),
     "resnetv2_152d": _imagenet(152, **_V2, **_D),
     "resnetv2_200": _imagenet(200, **_V2),
-    "resnet8x4": _times4(1),
-    "resnet32x4": _times4(5),
-    "resnet8x4h": _times4(1, halves_first=True),
-    "resnet14x4h": _times4(2, halves_first=True),
+    "resnet8x4": _small_wide(1, 4),
+    "resnet32x4": _small_wide(5, 4),
+    "resnet8x2h": _small_wide(1, 2, halves_first=True),
+    "resnet8x4h": _small_wide(1, 4, halves_first=True),
+    "resnet14x2h": _small_wide(2, 2, halves_first=True),
+    "resnet14x4h": _small_wide(2, 4, halves_first=True),
     "wrn16_4": _wrn(16, 4),
     "wrn16_8": _wrn(16, 8),
     "wrn16_10": _wrn(16, 10),
