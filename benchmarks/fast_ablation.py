@@ -2,8 +2,8 @@
 
     python benchmarks/fast_ablation.py
 
-Fashion-MNIST, 4 epochs, judged on a sixth of the training images held out, three seeds; the test part
-is not looked at. `seconds` are of training and say little while something else runs. Writes
+Fashion-MNIST, 3 epochs, judged on a sixth of the training images held out, three seeds; the test
+part is not looked at. `seconds` are of training and say little while something else runs. Writes
 benchmarks/results/fast_ablation.json.
 """
 
@@ -16,25 +16,20 @@ import resnetkit as rk
 from resnetkit.training.observer import Observer
 from turns import keep
 
-EPOCHS, HELD_OUT = 4, 1 / 6
+EPOCHS, HELD_OUT = 3, 1 / 6
 CHANGES = {
     "as it is": {},
     "judged without mirror images": {"mirror": False},
     "mirrored by chance": {"alternate": False},
-    "not mirrored at all": {"flip": False, "mirror": False},
     "shifted by up to 2 pixels": {"shift": 2},
-    "not shifted": {"crop": "none"},
     "no label smoothing": {"label_smoothing": 0.0},
     "cosine": {"schedule": "cosine", "warmup_steps": None},
     "half the learning rate": {"lr": 0.2},
     "twice the learning rate": {"lr": 0.8},
-    "a tenth of the weight decay": {"weight_decay": 5e-5},
     "moving average": {"ema": 0.98},
     "every block begins as the identity": {"identity_start": True},
     "resnet20": {"model": "resnet20"},
-    "resnet8x4h, same epochs": {"model": "resnet8x4h"},
-    "resnet14x2h, same epochs": {"model": "resnet14x2h"},
-    "fp32": {"precision": "fp32"},
+    "resnet14x2h": {"model": "resnet14x2h"},
 }
 
 

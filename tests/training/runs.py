@@ -17,14 +17,14 @@ from resnetkit.training.observer import Observer
 SETTINGS = {
     "model": "resnet8", "limit": 320, "epochs": 3, "batch_size": 32, "val_fraction": 0.01,
     "ema": 0.9, "erase": 0.3, "label_smoothing": 0.1, "clip": 2.0, "seed": 5, "threads": 1,
-    "workers": 1, "drop_path": 0.2, "dropout": 0.1,
+    "workers": 1, "drop_path": 0.2, "dropout": 0.1, "alternate": True, "mirror": True,
 }  # fmt: skip
 
 
 FLAGS = (
     "fashion-mnist --model resnet8 --limit 320 --epochs 3 --batch-size 32 --val-fraction 0.01 "
     "--ema 0.9 --erase 0.3 --label-smoothing 0.1 --clip 2 --seed 5 "
-    "--drop-path 0.2 --dropout 0.1"
+    "--drop-path 0.2 --dropout 0.1 --alternate --mirror"
 ).split()
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from resnetkit import Recipe, UserError
 from resnetkit.training.recipe import (
+    DataRecipe,
     Facts,
     differences,
     flat_fields,
@@ -26,7 +27,7 @@ def test_flat_names_are_unique():
     assert len(flat_fields()) == len(dataclasses.fields(Recipe)) - len(parts) + inside
 
 
-@pytest.mark.parametrize("name", ["default", "textbook"])
+@pytest.mark.parametrize("name", ["default", "fast", "textbook"])
 def test_yaml_round_trip(name):
     recipe = read_recipe(name)
     assert parse_recipe(recipe.to_yaml(), "x") == recipe
@@ -119,3 +120,11 @@ def test_any_path_survives_yaml(path):
 def test_numbers_as_people_write_them():
     recipe = parse_recipe("optimiser: {lr: 1e-3, weight_decay: 0}", "x")
     assert (recipe.optimiser.lr, recipe.optimiser.weight_decay) == (0.001, 0.0)
+
+
+def test_the_fast_recipe():
+    recipe = resolve(read_recipe("fast"), SMALL)
+    assert (recipe.model, recipe.schedule.schedule) == ("resnet8x2h", "one-cycle")
+    assert recipe.data.mirror
+    assert recipe.augmentation.alternate
+    assert recipe.data.val_fraction < DataRecipe().val_fraction

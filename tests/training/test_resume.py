@@ -207,3 +207,28 @@ def test_paths_in_a_recipe_hold_from_any_folder(pictures, tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path / "elsewhere")
     rk.train(resume=True, out="../r", threads=1, observer=Observer())
     rk.train("../d", resume=True, out="../r", threads=1, observer=Observer())
+
+
+def test_wide_convolutions_on_tiny_maps_resume_too(tmp_path, monkeypatch):
+    """resnet18 at 64 pixels ends in maps of 2 x 2, whose convolutions are matrix products."""
+    changes = {"model": "resnet18", "image_size": 64, "limit": 40, "batch_size": 16, "epochs": 2}
+    train(tmp_path / "whole", **changes)
+    stop_and_resume(tmp_path / "stopped", 3, monkeypatch, **changes)
+    assert_equal_bits(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_a_cache_changes_no_bit(tmp_path, pictures):
+    """Random boxes of image files: kept in memory, in a folder, in a full one, or not at all."""
+    size = {"cache_size": "20KB"}
+    caches = {"off": {}, "memory": {}, str(tmp_path / "kept"): {}, str(tmp_path / "full"): size}
+    runs = []
+    for number, (cache, more) in enumerate(caches.items()):
+        out = tmp_path / f"run{number}"
+        rk.train(
+            str(pictures), model="resnet8", image_size=24, crop="resized", epochs=3, batch_size=8,
+            val_fraction=0.2, threads=1, workers=2, out=str(out), cache=cache,
+            observer=Observer(), **more,
+        )  # fmt: skip
+        runs.append(out)
+    for run in runs[1:]:
+        assert_equal_bits(runs[0], run)
