@@ -7,7 +7,7 @@ RUN     := $(VENV)/bin/resnetkit
 DEMO    := runs/demo
 PEERS   := .venv-peers
 
-.PHONY: help demo test check data kill-resume kill-ranks data-checks zoo zoo-page bench speed speed-folder fast peers clean
+.PHONY: help demo test check data kill-resume kill-ranks data-checks zoo zoo-page bench speed speed-folder speed-page fast peers clean
 
 help:
 	@echo "make demo         train on Fashion-MNIST, look at it, use it (about 3 minutes)"
@@ -82,6 +82,9 @@ zoo: data peers
 
 zoo-page: $(VENV)/.installed
 	$(PYTHON) scripts/zoo_page.py
+
+speed-page: $(VENV)/.installed
+	$(PYTHON) scripts/speed_page.py
 
 bench: data peers
 	$(PYTHON) benchmarks/train_speed.py --peers $(PEERS)/bin/python

@@ -1,0 +1,131 @@
+"""The tables of docs/speed.md and docs/speed.zh.md, made from benchmarks/results/*.json.
+
+    python scripts/speed_page.py
+
+What is between the two marks of a page is replaced; what was not measured yet is left out.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+BEGIN, END = "<!-- figures: make speed-page -->", "<!-- end of figures -->"
+HEADS = {
+    "en": "| what | against | figure | command |",
+    "zh": "| 内容 | 对照 | 数字 | 命令 |",
+}
+WORDS = {
+    "en": {
+        "step": "training step, {model}, {size} px, batch {batch}",
+        "plain": "torchvision, fp32, default layout",
+        "step_figure": "{ratio:.2f} times ({low:.2f} to {high:.2f}): {images_per_second:.0f} images/s"
+        " against {their_images_per_second:.0f}; {share_of_matrix_rate:.0%} of the matrix rate",
+        "input": "decode, random resized crop, flip to 224 px, one core",
+        "cache": "the same from the cache",
+        "pipeline": "torchvision's transforms",
+        "times": "{ratio:.2f} times ({low:.2f} to {high:.2f})",
+        "predict": "prediction, {model}, 224 px, batch {batch}, {precision}",
+        "eager": "torchvision, eager, fp32",
+        "predict_figure": "{ratio:.2f} times ({low:.2f} to {high:.2f}): {milliseconds:.1f} ms against"
+        " {their_milliseconds:.1f}",
+        "apart": "the same, probabilities on {images:,} real pictures, {precision}",
+        "exact": "the network in fp32",
+        "apart_figure": "largest difference {largest_probability_difference:.1e}; likeliest class"
+        " changed: {changed_top1}",
+        "start": "`resnetkit predict runs/x one.jpg`, whole process",
+        "folder": "`train` on {images:,} JPEGs, resnet18, 96 px, second epoch",
+        "loop": "ImageFolder, DataLoader with 2 workers, fp32",
+        "folder_figure": "{cache:.2f} times; waiting for images {waiting:.1%}; without a cache"
+        " {bare:.2f} times",
+        "fast": "`--recipe fast --epochs {epochs:.0f}`, 3 seeds, train and evaluate",
+        "textbook": "the textbook's 600,000 images at the plain loop's speed, {hours:.1f} h",
+        "fast_figure": "test accuracy {test_top1:.4f} (lowest {lowest:.4f}) in {wall:.0f} s: "
+        "1/{part:.0f} of the time",
+    },
+    "zh": {
+        "step": "一个训练步，{model}，{size} 像素，批量 {batch}",
+        "plain": "torchvision，fp32，默认布局",
+        "step_figure": "{ratio:.2f} 倍（{low:.2f} 至 {high:.2f}）：每秒 {images_per_second:.0f} 张对"
+        " {their_images_per_second:.0f} 张；为矩阵乘法速率的 {share_of_matrix_rate:.0%}",
+        "input": "解码、随机缩放裁剪、翻转到 224 像素，单核",
+        "cache": "同上，来自缓存",
+        "pipeline": "torchvision 的 transforms",
+        "times": "{ratio:.2f} 倍（{low:.2f} 至 {high:.2f}）",
+        "predict": "预测，{model}，224 像素，批量 {batch}，{precision}",
+        "eager": "torchvision，eager，fp32",
+        "predict_figure": "{ratio:.2f} 倍（{low:.2f} 至 {high:.2f}）：{milliseconds:.1f} 毫秒对"
+        " {their_milliseconds:.1f} 毫秒",
+        "apart": "同上，{images:,} 张真实图片的概率，{precision}",
+        "exact": "fp32 的原网络",
+        "apart_figure": "最大差 {largest_probability_difference:.1e}；首选类别改变：{changed_top1}",
+        "start": "`resnetkit predict runs/x one.jpg`，整个进程",
+        "folder": "`train`，{images:,} 张 JPEG，resnet18，96 像素，第二轮",
+        "loop": "ImageFolder，DataLoader（2 个进程），fp32",
+        "folder_figure": "{cache:.2f} 倍；等待图片的时间 {waiting:.1%}；无缓存 {bare:.2f} 倍",
+        "fast": "`--recipe fast --epochs {epochs:.0f}`，3 个种子，训练加评估",
+        "textbook": "教材的 600,000 张图片，按普通循环的速度，{hours:.1f} 小时",
+        "fast_figure": "测试准确率 {test_top1:.4f}（最低 {lowest:.4f}），{wall:.0f} 秒："
+        "为其时间的 1/{part:.0f}",
+    },
+}
+
+
+def read(name: str) -> dict:
+    """A benchmark's results; empty where there are none."""
+    file = RESULTS / f"{name}.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def rows(say: dict[str, str]) -> Iterator[tuple[str, str, str, str]]:
+    """What, against what, the figure, the command."""
+    for case in read("step_speed").get("cases", []):
+        figure = say["step_figure"].format(**case)
+        yield say["step"].format(**case), say["plain"], figure, "make speed"
+    for who, found in read("input_speed").get("against_torchvision", {}).items():
+        what = say["input" if who == "ours" else "cache"]
+        yield what, say["pipeline"], say["times"].format(**found), "make speed"
+    predict = read("predict_speed")
+    for case in predict.get("cases", []):
+        what = say["predict"].format(model=predict["model"], **case)
+        yield what, say["eager"], say["predict_figure"].format(**case), "make speed"
+    for precision, found in predict.get("differences", {}).items():
+        what = say["apart"].format(precision=precision, **found)
+        yield what, say["exact"], say["apart_figure"].format(**found), "make speed"
+    start = read("start_time").get("times_import_torch")
+    if start:
+        yield say["start"], "`import torch`", say["times"].format(**start), "make speed"
+    folder = read("folder_speed")
+    if folder:
+        figure = say["folder_figure"].format(
+            cache=folder["ratio"]["cache"], bare=folder["ratio"]["no cache"], **folder
+        )
+        yield say["folder"].format(**folder), say["loop"], figure, "make speed-folder"
+    fast = read("fast_recipe")
+    for target, found in fast.get("summary", {}).items():
+        what = say["fast"].format(epochs=fast["runs"][target][0]["epochs"])
+        against = say["textbook"].format(hours=fast["textbook_seconds"] / 3600)
+        figure = say["fast_figure"].format(part=1 / found["of_textbook"], **found)
+        yield what, against, figure, "make fast"
+
+
+def page(text: str, language: str) -> str:
+    """The page with its tables made anew."""
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    machine = read("step_speed")["machine"]
+    lines = [HEADS[language], "|---|---|---|---|"]
+    lines += [f"| {a} | {b} | {c} | `{d}` |" for a, b, c, d in rows(WORDS[language])]
+    told = f"{machine['hardware']}, {machine['threads']} threads, torch {machine['torch']}"
+    return f"{before}{BEGIN}\n{told}\n\n" + "\n".join(lines) + f"\n{END}{after}"
+
+
+def main() -> None:
+    for language, name in (("en", "speed.md"), ("zh", "speed.zh.md")):
+        file = ROOT / "docs" / name
+        file.write_text(page(file.read_text(encoding="utf-8"), language), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
