@@ -20,16 +20,17 @@ WORDS = {
     "en": {
         "step": "training step, {model}, {size} px, batch {batch}",
         "plain": "torchvision, fp32, default layout",
-        "step_figure": "{ratio:.2f} times ({low:.2f} to {high:.2f}): {images_per_second:.0f} images/s"
-        " against {their_images_per_second:.0f}; {share_of_matrix_rate:.0%} of the matrix rate",
+        "step_figure": "{ratio:.2f} times ({low:.2f} to {high:.2f}): {images_per_second:.0f}"
+        " images/s against {their_images_per_second:.0f};"
+        " {share_of_matrix_rate:.0%} of the matrix rate",
         "input": "decode, random resized crop, flip to 224 px, one core",
         "cache": "the same from the cache",
         "pipeline": "torchvision's transforms",
         "times": "{ratio:.2f} times ({low:.2f} to {high:.2f})",
         "predict": "prediction, {model}, 224 px, batch {batch}, {precision}",
         "eager": "torchvision, eager, fp32",
-        "predict_figure": "{ratio:.2f} times ({low:.2f} to {high:.2f}): {milliseconds:.1f} ms against"
-        " {their_milliseconds:.1f}",
+        "predict_figure": "{ratio:.2f} times ({low:.2f} to {high:.2f}): {milliseconds:.1f} ms"
+        " against {their_milliseconds:.1f}",
         "apart": "the same, probabilities on {images:,} real pictures, {precision}",
         "exact": "the network in fp32",
         "apart_figure": "largest difference {largest_probability_difference:.1e}; likeliest class"
@@ -47,8 +48,8 @@ WORDS = {
     "zh": {
         "step": "一个训练步，{model}，{size} 像素，批量 {batch}",
         "plain": "torchvision，fp32，默认布局",
-        "step_figure": "{ratio:.2f} 倍（{low:.2f} 至 {high:.2f}）：每秒 {images_per_second:.0f} 张对"
-        " {their_images_per_second:.0f} 张；为矩阵乘法速率的 {share_of_matrix_rate:.0%}",
+        "step_figure": "{ratio:.2f} 倍（{low:.2f} 至 {high:.2f}）：每秒 {images_per_second:.0f}"
+        " 张对 {their_images_per_second:.0f} 张；为矩阵乘法速率的 {share_of_matrix_rate:.0%}",
         "input": "解码、随机缩放裁剪、翻转到 224 像素，单核",
         "cache": "同上，来自缓存",
         "pipeline": "torchvision 的 transforms",
@@ -122,6 +123,7 @@ def page(text: str, language: str) -> str:
 
 
 def main() -> None:
+    """Both pages."""
     for language, name in (("en", "speed.md"), ("zh", "speed.zh.md")):
         file = ROOT / "docs" / name
         file.write_text(page(file.read_text(encoding="utf-8"), language), encoding="utf-8")

@@ -224,6 +224,8 @@ MISTAKES = [
     ("train fashion-mnist --cache-size -1GB", "--cache-size"),
     ("train {pictures} --cache {run}/recipe.yaml", "--cache {run}/recipe.yaml: File exists"),
     ("train {pictures} --cache off --cache-size 1GB", "--cache-size is for a cache"),
+    ("train {pictures} --cache {pictures}/kept", "lies in {pictures}: choose a folder outside"),
+    ("train {pictures} --cache none", "--cache is memory, off, or a folder"),
     ("predict {run} --precision fp8 x.png", "'fp8' is not one of auto, fp32, bf16"),
     ("bench", "the following arguments are required: NAME"),
     ("bench resnet8 resnet19 resnet14", "unknown model 'resnet19'; did you mean"),

@@ -52,3 +52,10 @@ def test_bf16_names_the_same_classes(classifier, fashion):
     exact, near = classifier(images), classifier.engine("bf16")(images)
     assert (exact.argmax(1) == near.argmax(1)).float().mean() > 0.97
     assert (exact.softmax(1) - near.softmax(1)).abs().max() < 0.1
+
+
+def test_a_broken_network_is_judged_as_broken():
+    judge = untrained()
+    with torch.no_grad():
+        judge.net.stem.conv.weight[0, 0, 0, 0] = float("nan")
+    assert judge.engine("fp32")(BATCH).isnan().all()

@@ -1,5 +1,6 @@
 """The same pictures with a cache and without, whatever has happened to it."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,14 @@ import pytest
 from resnetkit import UserError
 from resnetkit.data import cache
 from resnetkit.data.augmentation import Augmentation
-from resnetkit.data.cache import Cached, DiskStore, MemoryStore, open_store, parse_size
+from resnetkit.data.cache import (
+    Cached,
+    DiskStore,
+    MemoryStore,
+    check_outside,
+    open_store,
+    parse_size,
+)
 from resnetkit.data.loader import Loader
 from resnetkit.data.sources import FileSource, open_dataset
 from resnetkit.data.transform import Transform
@@ -126,3 +134,40 @@ def test_where_no_folder_can_be(tmp_path):
     with pytest.raises(UserError, match="--cache"):
         open_store(str(tmp_path / "file"), None, 10**9)
     assert open_store("off", None, 10**9) is None
+
+
+def test_what_others_left_in_the_folder_is_no_harm(source, tmp_path):
+    plain = loaded(source)
+    for place in range(256):
+        (tmp_path / f"{place:02x}").write_text("no folder")
+    store = DiskStore(tmp_path, 10**9)
+    kept = loaded(Cached(source, store))
+    assert all(np.array_equal(a, b) for a, b in zip(plain, kept, strict=True))
+    assert store.failed
+    (tmp_path / "00").unlink()
+    (tmp_path / "00").mkdir()
+    (tmp_path / "00" / "link.pixels").symlink_to("/nonexistent")
+    (tmp_path / "00" / "folder.pixels").mkdir()
+    killed, fresh = (tmp_path / "00" / f"x.{letter * 32}" for letter in "ab")
+    for file in (killed, fresh):
+        file.write_text("half a picture")
+    os.utime(killed, (1, 1))
+    assert DiskStore(tmp_path, 10**9).used == 0
+    assert not killed.exists()
+    assert fresh.exists()
+
+
+def test_a_file_that_another_removes_first(source, tmp_path, monkeypatch):
+    loaded(Cached(source, DiskStore(tmp_path, 10**9)), epochs=1)
+    files = sorted(tmp_path.glob("*/*.pixels"))
+    monkeypatch.setattr(Path, "glob", lambda *_: [*files, tmp_path / "00" / "gone.pixels"])
+    assert DiskStore(tmp_path, 10**9).used == sum(file.stat().st_size for file in files)
+
+
+def test_a_cache_lies_outside_the_data(tmp_path):
+    (tmp_path / "data").mkdir()
+    for inside in ("data", "data/kept"):
+        with pytest.raises(UserError, match="outside"):
+            check_outside(str(tmp_path / inside), str(tmp_path / "data"))
+    check_outside(str(tmp_path / "kept"), str(tmp_path / "data"))
+    check_outside("memory", str(tmp_path / "data"))

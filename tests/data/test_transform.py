@@ -77,3 +77,12 @@ def test_a_cut_is_pillows_crop_resized(fashion, how, channels):
 def test_a_cut_of_the_right_size_is_left_alone(fashion):
     image = fashion.parts["train"].image(0, 3)
     assert np.array_equal(Transform(size=10).cut(image, (3, 4, 13, 14)), image[4:14, 3:13])
+
+
+def test_a_cut_of_an_array_that_lies_otherwise_in_memory(fashion):
+    image = np.array(Image.fromarray(fashion.parts["train"].image(5, 3)).resize((60, 50), 3))
+    transform, box = Transform(size=16), (3, 5, 50, 45)
+    turned = np.ascontiguousarray(image.transpose(2, 0, 1)).transpose(1, 2, 0)
+    assert np.array_equal(transform.cut(turned, box), transform.cut(image, box))
+    backwards = image[:, :, ::-1]
+    assert np.array_equal(transform.cut(backwards, box), transform.cut(backwards.copy(), box))

@@ -5,7 +5,7 @@ import torch
 from tests.nets.filled import fill
 
 import resnetkit as rk
-from resnetkit.nets.folded import FoldedResNet
+from resnetkit.nets.folded import FoldedResNet, can_fold
 from resnetkit.nets.resnet import ResNet
 from resnetkit.nets.zoo import ZOO
 
@@ -76,5 +76,15 @@ def test_later_changes_are_not_seen():
 
 
 def test_what_cannot_be_folded():
-    with pytest.raises(ValueError, match="batch norm"):
+    with pytest.raises(ValueError, match="batch norm can be folded"):
         FoldedResNet(rk.create("resnet50_gn"), torch.float32)
+
+
+@pytest.mark.parametrize("name", ["stem.conv.weight", "stages.0.0.norm1.running_mean"])
+def test_a_broken_network_is_not_folded(name):
+    """A fused ReLU would make 0 of what is no number."""
+    net = filled("resnet8")
+    net.state_dict()[name].view(-1)[0] = float("nan")
+    assert not can_fold(net)
+    with pytest.raises(ValueError, match="finite"):
+        FoldedResNet(net, torch.float32)

@@ -30,9 +30,6 @@ STEPS = 3
 NO_MEMORY = 3
 """The exit code of a child that was told that there is no more memory."""
 
-KILLED = -9
-"""What the system does to the largest process when memory is used up."""
-
 
 @dataclass(frozen=True)
 class Peak:
@@ -88,10 +85,10 @@ def _in_child(
         "threads": torch.get_num_threads(),
     }
     done = subprocess.run(
-        [sys.executable, "-m", "resnetkit.benching.peak"],
+        [sys.executable, "-P", "-m", "resnetkit.benching.peak"],
         input=json.dumps(asked), capture_output=True, text=True, check=False,
     )  # fmt: skip
-    if done.returncode in (NO_MEMORY, KILLED):
+    if done.returncode == NO_MEMORY or done.returncode < 0:
         return False, None
     return True, int(done.stdout) if done.returncode == 0 else None
 

@@ -75,7 +75,8 @@ def bench(
     if plot is not None:
         check_can_draw(Path(plot))
         _check_comparable(subjects)
-    for flag, number in (("batch-size", batch_size), ("train-batch", train_batch)):
+    batches = {"batch-size": batch_size, "train-batch": train_batch if train else None}
+    for flag, number in batches.items():
         if number is not None and number < 1:
             raise UserError(f"--{flag} must be at least 1, not {number}")
     if precision not in PRECISIONS:

@@ -1,12 +1,16 @@
 """Decoded images kept, in memory or on disk, within a budget: the same pixels, sooner."""
 
+import contextlib
 import hashlib
 import math
 import os
+import stat
 import struct
 import threading
+import time
 import uuid
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +23,8 @@ _MAGIC = b"resnetkit pixels 1\n"
 _SHAPE = struct.Struct("<4I")  # height, width, channels, CRC-32 of the pixels
 _HEAD = len(_MAGIC) + _SHAPE.size
 ENDING = ".pixels"
+_UNFINISHED_AFTER = 3600  # seconds without a rename after which whoever wrote a file was killed
+_NO_FOLDERS = ("", "auto", "disk", "false", "no", "none", "on", "true", "yes")
 
 
 class Store(Protocol):
@@ -109,7 +115,7 @@ class DiskStore:
         head, pixels = data[:_HEAD].tobytes(), data[_HEAD:]
         if len(head) == _HEAD and head.startswith(_MAGIC):
             *shape, total = _SHAPE.unpack_from(head, len(_MAGIC))
-            if pixels.size == math.prod(shape) and self._whole(key, pixels, total):
+            if 0 < pixels.size == math.prod(shape) and self._whole(key, shape, pixels, total):
                 return pixels.reshape(shape)
         with self._lock:
             self.damaged += 1
@@ -125,14 +131,15 @@ class DiskStore:
             self.used += size
         file = self._file(key)
         beside = file.with_suffix(f".{uuid.uuid4().hex}")
-        head = _MAGIC + _SHAPE.pack(*image.shape, zlib.crc32(image.tobytes()))
+        head = _MAGIC + _SHAPE.pack(*image.shape, _checksum(image.shape, image))
         try:
             file.parent.mkdir(exist_ok=True)
             beside.write_bytes(head + image.tobytes())
             beside.replace(file)
         except OSError as error:
             self.failed, self.full = error.strerror or str(error), True
-            beside.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                beside.unlink()
 
     def told(self) -> str:
         """Where images are kept."""
@@ -141,24 +148,34 @@ class DiskStore:
     def _file(self, key: str) -> Path:
         return self.folder / key[:2] / (key + ENDING)
 
-    def _whole(self, key: str, pixels: np.ndarray, total: int) -> bool:
-        if key not in self._checked and zlib.crc32(pixels.data) != total:
+    def _whole(self, key: str, shape: list[int], pixels: np.ndarray, total: int) -> bool:
+        if key not in self._checked and _checksum(shape, pixels) != total:
             return False
         self._checked.add(key)
         return True
 
     def _tidy(self) -> int:
-        """Bytes of the files that stay: the oldest go until they are within the budget."""
-        files = []
-        for entry in self.folder.glob(f"??/*{ENDING}"):
-            state = entry.stat()
-            files.append((state.st_mtime_ns, state.st_size, entry))
+        """Bytes of the files that stay: the oldest go until they are within the budget.
+
+        Others may do the same at this moment, and a file that cannot be removed stays.
+        """
+        files, killed = [], time.time() - _UNFINISHED_AFTER
+        for entry in self.folder.glob("??/*"):
+            with contextlib.suppress(OSError):
+                state = entry.lstat()
+                if not stat.S_ISREG(state.st_mode):
+                    continue
+                if entry.suffix == ENDING:
+                    files.append((state.st_mtime_ns, state.st_size, entry))
+                elif len(entry.suffix) == 33 and state.st_mtime < killed:
+                    entry.unlink()
         used = sum(size for _, size, _ in files)
         for _, size, entry in sorted(files):
             if used <= self.budget:
                 break
-            entry.unlink(missing_ok=True)
-            used -= size
+            with contextlib.suppress(OSError):
+                entry.unlink(missing_ok=True)
+                used -= size
         return used
 
 
@@ -168,8 +185,18 @@ def check_store(cache: str, size: str | None) -> None:
         parse_size(size)
         if cache == "off":
             raise UserError("--cache-size is for a cache: leave it out, or --cache off")
+    if cache.lower() in _NO_FOLDERS:
+        raise UserError(f"--cache is memory, off, or a folder such as ./kept, not {cache!r}")
     if cache not in ("off", "memory"):
         _make_folder(Path(cache))
+
+
+def check_outside(cache: str, data: str) -> None:
+    """Raise UserError for a cache inside the data: its folders would be classes of later runs."""
+    if cache in ("off", "memory") or not Path(data).is_dir():
+        return
+    if Path(cache).resolve().is_relative_to(Path(data).resolve()):
+        raise UserError(f"--cache {cache} lies in {data}: choose a folder outside the data")
 
 
 def _make_folder(folder: Path) -> None:
@@ -195,6 +222,11 @@ def open_store(cache: str, size: str | None, available: int) -> Store | None:
         return None
     budget = parse_size(size) if size is not None else available // 2
     return MemoryStore(budget) if cache == "memory" else DiskStore(cache, budget)
+
+
+def _checksum(shape: Sequence[int], pixels: np.ndarray) -> int:
+    """CRC-32 of an image's shape and pixels."""
+    return zlib.crc32(pixels.tobytes(), zlib.crc32(repr([*shape]).encode()))
 
 
 class Cached:
@@ -238,7 +270,8 @@ class Cached:
                 state = os.stat(path)  # noqa: PTH116 (a Path a file takes longer than the call)
             except (OSError, ValueError):
                 return ""
-            what = (path, state.st_size, state.st_mtime_ns, channels, least_side)
+            times = (state.st_mtime_ns, state.st_ctime_ns)  # an archive may bring the old mtime
+            what = (path, state.st_size, *times, channels, least_side)
             self._keys[asked] = hashlib.sha1(
                 repr(what).encode(errors="surrogateescape"), usedforsecurity=False
             ).hexdigest()

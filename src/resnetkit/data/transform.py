@@ -69,7 +69,7 @@ class Transform:
         """A box (left, top, right, bottom) of whole pixels, cut out and then resized, for training.
 
         As `resize`, but pixels outside the box have no part in it, and several times as quick:
-        torch's antialiased resizing of bytes is within one level of Pillow's.
+        torch's antialiased bilinear resizing of bytes is within one level of Pillow's.
         """
         left, top, right, bottom = box
         part = image[top:bottom, left:right]
@@ -79,7 +79,9 @@ class Transform:
             resized = self.resize(part, (0, 0, right - left, bottom - top))
             return resized[:, ::-1] if mirrored else resized
         height, width, channels = part.shape
-        tensor = torch.from_numpy(part if part.flags.writeable else part.copy())
+        if not part.flags.writeable or part.strides[1:] != (channels, 1):
+            part = part.copy()
+        tensor = torch.from_numpy(part)
         rows = tensor.stride(0)  # of one picture torch has to be told that it is channels-last
         batch = tensor.as_strided(
             (1, channels, height, width), (height * rows, 1, rows, channels)

@@ -29,6 +29,8 @@ class Convolution3x3(nn.Conv2d):
         return super().forward(input)
 
     def _as_product(self, x: Tensor) -> bool:
+        if x.ndim != 4 or not len(x):
+            return False
         height, width = (-(-side // self.stride[0]) for side in x.shape[2:])
         return (
             height * width <= MOST_PIXELS

@@ -17,6 +17,10 @@ _ONEDNN: Any = torch.ops.mkldnn
 """torch's own fused convolutions on the CPU, those that its compiler calls."""
 
 
+MOST_SHAPES = 2
+"""Of inputs whose packed weights are kept: whole batches, and the last one."""
+
+
 class FoldedResNet:
     """The features and logits of a ResNet in evaluation mode, computed with fewer passes.
 
@@ -30,12 +34,12 @@ class FoldedResNet:
         dtype: of weights and activations, float32 or bfloat16; features and logits are float32.
 
     Raises:
-        ValueError: the network has group norm, which depends on the image and cannot be folded.
+        ValueError: it cannot be folded, see `can_fold`.
     """
 
     def __init__(self, net: ResNet, dtype: torch.dtype):
         if not can_fold(net):
-            raise ValueError("only batch norm can be folded into a convolution")
+            raise ValueError("only finite weights and batch norm can be folded")
         self.dtype, self.preactivation = dtype, net.spec.preactivation
         with torch.no_grad():
             self._stem = _FoldedStem(net.stem, dtype)
@@ -66,8 +70,13 @@ class FoldedResNet:
 
 
 def can_fold(net: ResNet) -> bool:
-    """Whether every norm of the network is a linear map once it is trained."""
-    return net.spec.norm == "batch"
+    """Whether every norm is a linear map once it is trained, and every number is finite.
+
+    A fused ReLU makes 0 of what is no number: a broken network would be judged as a healthy one.
+    """
+    return net.spec.norm == "batch" and all(
+        bool(tensor.isfinite().all()) for tensor in net.state_dict().values()
+    )
 
 
 class _FoldedStem:
@@ -162,16 +171,23 @@ class _Convolution:
         assert not isinstance(conv.padding, str)
         self.how = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
         self.fused = weight.device.type == "cpu" and torch.backends.mkldnn.is_available()
-        if self.fused:
-            self.weight = _ONEDNN._reorder_convolution_weight(self.weight, *self.how)
+        self._packed: dict[torch.Size, Tensor] = {}
+
+    def _packed_for(self, shape: torch.Size) -> Tensor:
+        """The weights as the hardware wants them for a shape: otherwise each call packs them."""
+        if shape not in self._packed:
+            if len(self._packed) == MOST_SHAPES:
+                del self._packed[next(iter(self._packed))]
+            pack = _ONEDNN._reorder_convolution_weight
+            self._packed[shape] = pack(self.weight, *self.how, list(shape))
+        return self._packed[shape]
 
     def __call__(self, x: Tensor, *, relu: bool) -> Tensor:
         """With ReLU or without."""
         if self.fused:
             after = "relu" if relu else "none"
-            return _ONEDNN._convolution_pointwise(
-                x, self.weight, self.bias, *self.how, after, [], None
-            )
+            weight = self._packed_for(x.shape)
+            return _ONEDNN._convolution_pointwise(x, weight, self.bias, *self.how, after, [], None)
         out = self._plain(x)
         return out.relu_() if relu else out
 
@@ -180,7 +196,7 @@ class _Convolution:
         if self.fused:
             shortcut = shortcut.contiguous(memory_format=torch.channels_last)
             return _ONEDNN._convolution_pointwise_(
-                shortcut, x, self.weight, self.bias, *self.how, "add", 1.0,
+                shortcut, x, self._packed_for(x.shape), self.bias, *self.how, "add", 1.0,
                 "relu" if relu else None, [], None,
             )  # fmt: skip
         out = self._plain(x).add_(shortcut)

@@ -12,10 +12,11 @@ from resnetkit.training.recipe import Recipe
 COPIES = 4
 """Of the weights: themselves, gradients, what the optimiser keeps, and a moving average."""
 
-SPARE = 1.5
-"""What is needed besides what is kept for the backward pass: the largest layers' own work."""
+SPARE = 2.0
+"""What is kept for the backward pass, and the layers' own work: up to as much again, measured."""
 
 _TRIED = (2, 4)  # images; their difference is what one takes
+_MOST_SIDE = 64  # pixels of the images tried; what larger ones take grows with their area
 
 
 def check_room(
@@ -30,7 +31,7 @@ def check_room(
         device: where it will be trained.
         ranks: who share the batch, and on a CPU the memory.
     """
-    if recipe.freeze != "none":
+    if recipe.freeze != "none" and recipe.unfreeze_at is None:
         return  # what is frozen leaves nothing behind
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory()
     if free is None or device.type == "mps":
@@ -57,12 +58,14 @@ def check_room(
 
 def image_bytes(net: ResNet, recipe: Recipe) -> int:
     """Bytes that an image leaves behind for the backward pass, counted in two small batches."""
-    small, large = (_kept_bytes(net, recipe, count) for count in _TRIED)
-    return max(1, (large - small) // (_TRIED[1] - _TRIED[0]))
+    whole = recipe.data.image_size or 1
+    side = min(whole, _MOST_SIDE)
+    small, large = (_kept_bytes(net, recipe, count, side) for count in _TRIED)
+    return max(1, (large - small) // (_TRIED[1] - _TRIED[0]) * whole**2 // side**2)
 
 
-def _kept_bytes(net: ResNet, recipe: Recipe, count: int) -> int:
-    side, kept = recipe.data.image_size or 1, {}
+def _kept_bytes(net: ResNet, recipe: Recipe, count: int, side: int) -> int:
+    kept = {}
     images = torch.zeros(count, net.spec.channels, side, side)
 
     def keep(tensor: Tensor) -> Tensor:
@@ -84,4 +87,4 @@ def _kept_bytes(net: ResNet, recipe: Recipe, count: int) -> int:
 
 
 def _giga(size: float) -> str:
-    return f"{size / 2**30:.1f} GiB"
+    return f"{max(0.0, size) / 2**30:.1f} GiB"

@@ -9,7 +9,7 @@ import torch
 
 from resnetkit import inference
 from resnetkit.classifier import Classifier, Training
-from resnetkit.data.cache import Cached, Store, check_store, open_store
+from resnetkit.data.cache import Cached, Store, check_outside, check_store, open_store
 from resnetkit.data.loader import Loader
 from resnetkit.data.sources import Dataset, Source, array_of
 from resnetkit.data.transform import Transform
@@ -122,6 +122,7 @@ def start_run(recipe: Recipe, session: Session, observer: Observer, ranks: Ranks
     device, workers = _ready(session, ranks)
     check_compiler(recipe, device)
     dataset = ranks.together(lambda: open_images(recipe, session.data_dir))
+    check_outside(session.cache, dataset.location)
 
     def begin() -> str:
         out, strict = session.out, session.strict
