@@ -14,6 +14,7 @@ from pathlib import Path
 
 import resnetkit as rk
 from resnetkit.training.observer import Observer
+from resnetkit.training.session import RunResult
 from turns import keep
 
 EPOCHS, HELD_OUT = 3, 1 / 6
@@ -40,6 +41,8 @@ def trained(seed: int, changes: dict) -> tuple[float, float]:
             "fashion-mnist", recipe="fast", epochs=EPOCHS, val_fraction=HELD_OUT, seed=seed,
             out=str(Path(place) / "run"), observer=Observer(), **changes,
         )  # fmt: skip
+    assert isinstance(run, RunResult)
+    assert run.val_top1 is not None
     return run.val_top1, run.seconds
 
 

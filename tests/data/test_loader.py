@@ -159,8 +159,8 @@ def test_pictures_in_memory_are_those_loaded_one_by_one(some, how):
         Loader(source, GREY, 32, augmentation=how, seed=3, workers=1)
         for source in (some, OneByOne(some))
     )
-    assert whole.whole is not None
-    assert single.whole is None
+    assert whole.resident is not None
+    assert single.resident is None
     for epoch in (0, 1):
         assert equal(list(whole.epoch(epoch)), list(single.epoch(epoch)))
 

@@ -81,7 +81,7 @@ class Loader:
         self.least_side = transform.least_side
         if augmentation is not None:
             self.least_side = training_side(transform, augmentation)
-        self.whole = self._whole(device)
+        self.resident = self._resident(device)
 
     @property
     def steps(self) -> int:
@@ -90,7 +90,7 @@ class Loader:
 
     def epoch(self, epoch: int = 0, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, from the one numbered `first` on."""
-        if not self.workers or self.whole is not None:
+        if not self.workers or self.resident is not None:
             for step in range(first, self.steps):
                 yield self.batch(epoch, step)
             return
@@ -131,9 +131,9 @@ class Loader:
     ) -> tuple[torch.Tensor, np.ndarray]:
         """The pictures cut to uint8 (n, size, size, channels), and which of them can be read."""
         size, channels = self.transform.size, self.transform.channels
-        if self.whole is not None:
-            rows = torch.from_numpy(chosen).to(self.whole.device)
-            return self.whole[rows], np.ones(len(chosen), bool)
+        if self.resident is not None:
+            rows = torch.from_numpy(chosen).to(self.resident.device)
+            return self.resident[rows], np.ones(len(chosen), bool)
         squares = np.empty((len(chosen), size, size, channels), np.uint8)
         kept = np.ones(len(chosen), bool)
         for row, index in enumerate(chosen):
@@ -151,7 +151,7 @@ class Loader:
                 squares[row] = square(image, self.transform, self.augmentation, draws[row])
         return torch.from_numpy(squares if kept.all() else squares[kept]), kept
 
-    def _whole(self, device: torch.device | None) -> torch.Tensor | None:
+    def _resident(self, device: torch.device | None) -> torch.Tensor | None:
         """All pictures on the device, where they are in memory as the network sees them."""
         size, channels = self.transform.size, self.transform.channels
         if self.augmentation is not None and self.augmentation.crop == "resized":

@@ -9,18 +9,19 @@ import torch
 
 from resnetkit import inference
 from resnetkit.classifier import Classifier, Training
-from resnetkit.data.cache import Cached, Store, check_outside, check_store, open_store
+from resnetkit.data.cache import Store, check_outside, check_store
 from resnetkit.data.loader import Loader
-from resnetkit.data.sources import Dataset, Source, array_of
+from resnetkit.data.sources import Dataset, Source
 from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
 from resnetkit.files import remove_unfinished
-from resnetkit.machine import available_memory, ready_machine, repeatable
+from resnetkit.machine import ready_machine, repeatable
 from resnetkit.nets.resnet import ResNet, with_layout
 from resnetkit.ranks import RANK_TIMEOUT, Ranks
 from resnetkit.training import checkpoint
 from resnetkit.training.few import counted, few
 from resnetkit.training.images import check_same_data, choose_images, open_images
+from resnetkit.training.keeping import keep_images, troubles
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe, differences, override
 from resnetkit.training.replica import check_compiler
@@ -31,9 +32,6 @@ from resnetkit.training.snapshot import check_same_recipe
 from resnetkit.training.stop import StopRequest
 from resnetkit.training.tensorboard import TensorboardObserver, check_tensorboard
 from resnetkit.training.trainer import Interrupted, Trainer
-
-LITTLE_MEMORY = 2**31
-"""Bytes taken to be free where the system does not say."""
 
 
 @dataclass(frozen=True)
@@ -237,10 +235,10 @@ class _ReadyRun:
         """Train to the end or to an interruption, and leave the Classifier."""
         recipe, transform = self.recipe, self.transform
         net = with_layout(net.to(self.device), channels_last=recipe.channels_last)
-        store = self._store()
-        sources = self.sources
-        if store:
-            sources = {part: Cached(source, store) for part, source in sources.items()}
+        sources, store = keep_images(
+            self.sources, recipe.epochs, self.session.cache, self.session.cache_size,
+            self.ranks.local_count,
+        )  # fmt: skip
         loader = Loader(
             sources["train"], transform, recipe.batch_size,
             augmentation=recipe.augmentation, seed=recipe.seed, workers=self.workers,
@@ -268,12 +266,8 @@ class _ReadyRun:
                 trainer.observer = TensorboardObserver(self.observer, folder, trainer.history)
         self._announce(run, trainer, net, store)
         interrupted = self._fit(trainer)
-        if store and store.damaged:
-            self.observer.say(
-                f"{counted(store.damaged, 'image')} of the cache were damaged and decoded anew"
-            )
-        if store and store.failed:
-            self.observer.say(f"the cache could not be written any more: {store.failed}")
+        for trouble in troubles(store):
+            self.observer.say(trouble)
         if interrupted is None:
             self.ranks.lead(lambda: self._leave_classifier(run, trainer))
         return RunResult(
@@ -287,14 +281,6 @@ class _ReadyRun:
             interrupted=interrupted,
             waiting=round(trainer.waiting.share, 4),
         )
-
-    def _store(self) -> Store | None:
-        """Where decoded images of files are kept, if more than one epoch wants them."""
-        in_memory = array_of(self.sources["train"]) is not None
-        if in_memory or (self.recipe.epochs == 1 and self.session.cache == "memory"):
-            return None
-        free = (available_memory() or LITTLE_MEMORY) // self.ranks.local_count
-        return open_store(self.session.cache, self.session.cache_size, free)
 
     def _fit(self, trainer: Trainer) -> int | None:
         """Train; returns the signal that stopped it before its end."""
