@@ -17,7 +17,7 @@ MISTAKES = [
     ("train {tmp}/absent.csv", "none of its files exists"),
     ("train {tmp}/bad", "no training image of b"),
     ("train fashion-mnist --model resnet19", "unknown model 'resnet19'; did you mean"),
-    ("train fashion-mnist --recipe defualt", "did you mean default?"),
+    ("train fashion-mnist --recipe defualt", "did you mean default or fast?"),
     ("train fashion-mnist --recipe {tmp}/keys.yaml", "unknown key 'learning_rate'"),
     ("train fashion-mnist --recipe {tmp}/tags.yaml", "not plain YAML"),
     ("train fashion-mnist --epoch 3", "unknown flag --epoch; did you mean --epochs"),

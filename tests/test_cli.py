@@ -175,7 +175,7 @@ def test_predict_agrees_with_the_network(classifier, pictures):
     path = str(next((pictures / "Bag").glob("*.png")))
     pixels = torch.from_numpy(np.asarray(Image.open(path)).copy())[None, :, :, None]
     expected = classifier(pixels).softmax(1)[0]
-    top = classifier.predict([path], top=10)[0].top
+    top = classifier.predict([path], top=10, precision="fp32")[0].top
     assert [name for name, _ in top] == [
         classifier.classes[i] for i in expected.argsort(descending=True)
     ]

@@ -87,7 +87,7 @@ def test_every_class_has_its_own_probability(trained, pairs, capsys):
     import torch
 
     classifier, path = rk.load(trained), pairs.parent / "1.png"
-    assert run("predict", trained, path, "--json", "--top", 2) == 0
+    assert run("predict", trained, path, "--json", "--top", 2, "--precision", "fp32") == 0
     (found,) = json.loads(capsys.readouterr().out)
     pixels = classifier.transform.image(np.asarray(Image.open(path))[:, :, None])
     logits = classifier(torch.from_numpy(pixels.copy())[None]).numpy()[0]

@@ -149,7 +149,7 @@ def test_a_training_begins_with_them_and_keeps_their_preprocessing(server, tmp_p
     assert f"begins with {NAME}, under timm names, a new head: other classes" in done.stderr
     config = json.loads((out / "classifier" / "config.json").read_text())
     assert config["transform"] == {
-        "size": 32, "crop": 0.875, "interpolation": "bicubic", "channels": 3,
+        "size": 32, "crop": 0.875, "interpolation": "bicubic", "channels": 3, "mirror": False,
         "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225],
     }  # fmt: skip
     assert config["training"]["model"] == "resnet10t"

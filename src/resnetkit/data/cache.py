@@ -187,8 +187,8 @@ def check_store(cache: str, size: str | None) -> None:
             raise UserError("--cache-size is for a cache: leave it out, or --cache off")
     if cache.lower() in _NO_FOLDERS:
         raise UserError(f"--cache is memory, off, or a folder such as ./kept, not {cache!r}")
-    if cache not in ("off", "memory"):
-        _make_folder(Path(cache))
+    if cache not in ("off", "memory") and Path(cache).exists() and not Path(cache).is_dir():
+        raise UserError(f"--cache {cache}: File exists")
 
 
 def check_outside(cache: str, data: str) -> None:
