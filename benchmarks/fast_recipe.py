@@ -12,24 +12,15 @@ after. Writes benchmarks/results/fast_recipe.json.
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from resnetkit.data.fashion_mnist import find_fashion_mnist
+from commands import plain_rate, resnetkit
 from turns import keep
 
-HERE = Path(__file__).parent
 TARGETS = {"0.893": 2, "0.919": 5, "4 minutes": None}
 TEXTBOOK_IMAGES = 600_000
-
-
-def resnetkit(*arguments: str) -> dict:
-    command = [sys.executable, "-m", "resnetkit", *arguments, "--json"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)
 
 
 def whole(epochs: int | None, seed: int) -> dict:
@@ -43,13 +34,6 @@ def whole(epochs: int | None, seed: int) -> dict:
         return {"seed": seed, "epochs": run["epochs"], "wall": time.perf_counter() - begun,
                 "training": run["seconds"], "val_top1": run["val_top1"],
                 "test_top1": judged["top1"]}  # fmt: skip
-
-
-def plain_rate(python: str) -> float:
-    """Images/s of the plain loop."""
-    command = [python, str(HERE / "peer_loop.py"), str(find_fashion_mnist())]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)["images_per_second"]
 
 
 def main() -> None:

@@ -10,17 +10,15 @@ Writes benchmarks/results/folder_speed.json.
 """
 
 import argparse
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from commands import epochs_of, plain_folder_rate, resnetkit
 from photos import make
 from turns import keep
 
-HERE = Path(__file__).parent
 SIDES = {"cache": "memory", "no cache": "off", "torchvision": ""}
 
 
@@ -30,18 +28,15 @@ def ours(folder: Path, cache: str) -> dict[str, float]:
         out = Path(place) / "run"
         flags = (
             f"--model resnet18 --image-size 96 --batch-size 64 --epochs 2 --val-fraction 0.005 "
-            f"--cache {cache} --out {out} --json"
+            f"--cache {cache} --out {out}"
         )
-        command = [sys.executable, "-m", "resnetkit", "train", str(folder), *flags.split()]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return {"rate": rows[1]["images_per_second"], "waiting": json.loads(done.stdout)["waiting"]}
+        run = resnetkit("train", str(folder), *flags.split())
+        rate = epochs_of(out)[1]["images_per_second"]
+    return {"rate": rate, "waiting": run["waiting"]}
 
 
 def theirs(folder: Path) -> dict[str, float]:
-    command = [sys.executable, str(HERE / "peer_folder.py"), str(folder)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return {"rate": json.loads(done.stdout)["images_per_second"]}
+    return {"rate": plain_folder_rate(sys.executable, folder)}
 
 
 def main() -> None:

@@ -3,9 +3,9 @@
 from functools import cache
 from types import ModuleType
 
-from torch.library import Library
+from torch import library
 
-_OPERATORS = Library("torchvision", "DEF")
+_OPERATORS = library.Library("torchvision", "DEF")
 """torchvision's wheel is built for CUDA: its import looks for operators that its networks do not
 use. Names are enough."""
 

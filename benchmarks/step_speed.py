@@ -13,52 +13,37 @@ benchmarks/results/step_speed.json.
 import argparse
 import statistics
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 
 from peer_libraries import peer_libraries
-from resnetkit.data.loader import Loader
-from resnetkit.data.sources import ArraySource
-from resnetkit.machine import computes_bf16, ready_machine
-from resnetkit.nets.resnet import with_layout
+from resnetkit.benching.clock import MatrixProduct
+from resnetkit.benching.step import random_images, training_step
+from resnetkit.data.transform import Transform
+from resnetkit.machine import choose_precision, ready_machine
+from resnetkit.nets.create import create
 from resnetkit.nets.summary import summarise
 from resnetkit.nets.zoo import spec_of
-from resnetkit.ranks import Ranks
-from resnetkit.training.observer import Observer
-from resnetkit.training.recipe import DataRecipe, Facts, Recipe, resolve
-from resnetkit.training.setup import starting_network, transform_of
-from resnetkit.training.trainer import Trainer
-from turns import answer, keep, matrix_rate, median_of, ratio, take_turns
+from turns import answer, keep, median_of, ratio, take_turns
 
-CLASSES = tuple("0123456789")
+CLASSES = 10
 CASES = (("resnet18", 96, 64), ("resnet50", 224, 16))
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CPU, MATRIX_SIDE = torch.device("cpu"), 4096
 
 
-def our_step(name: str, images: np.ndarray, labels: np.ndarray) -> Callable[[], object]:
-    device, _ = ready_machine("cpu")
-    size, batch = images.shape[1], len(images)
-    data = DataRecipe(image_size=size, channels=3, mean=MEAN, std=STD)
-    recipe = resolve(Recipe(model=name, batch_size=batch, data=data),
-                     Facts(frozenset({(size, size)}), False, computes_bf16(device)))  # fmt: skip
-    transform = transform_of(recipe)
-    loader = Loader(ArraySource(images, labels, "random"), transform, batch)
-    net = with_layout(starting_network(recipe, CLASSES), channels_last=True).to(device)
-    no_run: Any = None  # a step alone neither validates nor saves
-    trainer = Trainer(net, recipe, loader, transform, no_run, no_run, Observer(), Ranks())
-    trainer.replica.ready_for(0)
-    trainer.replica.train()
-    whole = loader.batch(0, 0)
-    return lambda: trainer.train_step(whole)
+def our_step(name: str, transform: Transform, batch: int) -> Callable[[], object]:
+    ready_machine("cpu")
+    net = create(name, classes=CLASSES)
+    return training_step(net, transform, batch, choose_precision("auto", CPU), CPU)
 
 
-def their_step(name: str, images: np.ndarray, labels: np.ndarray) -> Callable[[], object]:
+def their_step(name: str, transform: Transform, batch: int) -> Callable[[], object]:
     torchvision, _ = peer_libraries()
-    net = torchvision.models.get_model(name, num_classes=len(CLASSES)).train()
-    x = torch.from_numpy(images).permute(0, 3, 1, 2).float().contiguous() / 255
-    y, loss_of = torch.from_numpy(labels), torch.nn.CrossEntropyLoss()
+    net = torchvision.models.get_model(name, num_classes=CLASSES).train()
+    images = torch.from_numpy(random_images(batch, transform))
+    x = images.permute(0, 3, 1, 2).float().contiguous() / 255
+    y, loss_of = torch.from_numpy(np.arange(batch) % CLASSES), torch.nn.CrossEntropyLoss()
     optimiser = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9)
 
     def step() -> None:
@@ -70,18 +55,17 @@ def their_step(name: str, images: np.ndarray, labels: np.ndarray) -> Callable[[]
 
 
 def side(who: str, name: str, size: int, batch: int) -> None:
-    generator = np.random.default_rng(0)
-    images = generator.integers(0, 256, (batch, size, size, 3), np.uint8)
-    labels = generator.integers(0, len(CLASSES), batch)
-    answer({"ours": our_step, "theirs": their_step}[who](name, images, labels))
+    make = {"ours": our_step, "theirs": their_step}[who]
+    answer(make(name, Transform(size=size), batch))
 
 
 def compare(name: str, size: int, batch: int, rounds: int) -> dict:
     sides = {who: [__file__, "--side", who, name, str(size), str(batch)]
              for who in ("ours", "theirs")}  # fmt: skip
-    before = matrix_rate(torch.bfloat16)
+    product = MatrixProduct("bf16", CPU, MATRIX_SIDE)
+    before = max(product.rates(3))
     found = take_turns(sides, rounds)
-    rate = statistics.mean([before, matrix_rate(torch.bfloat16)])
+    rate = statistics.mean([before, max(product.rates(3))])
     operations = 3 * 2 * summarise(spec_of(name), size, size).multiply_adds * batch
     ours, theirs = (median_of(found, who) for who in ("ours", "theirs"))
     return {

@@ -9,17 +9,12 @@ part. Writes benchmarks/results/textbook.json.
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from commands import resnetkit
+
 RESULTS = Path(__file__).parent / "results"
-
-
-def resnetkit(*arguments: str) -> dict:
-    command = [sys.executable, "-m", "resnetkit", *arguments, "--json"]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
 def train(out: Path, *flags: str) -> dict:

@@ -10,12 +10,10 @@ metrics.jsonl has it. Writes benchmarks/results/train_speed.json.
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from resnetkit.data.fashion_mnist import find_fashion_mnist
+from commands import epochs_of, plain_rate, resnetkit
 
 IMAGES, BATCH = 2560, 64
 RESULTS = Path(__file__).parent / "results"
@@ -28,18 +26,12 @@ def ours(precision: str) -> float:
             f"--recipe textbook --epochs 2 --batch-size {BATCH} --limit {IMAGES} "
             f"--val-fraction 0.001 --precision {precision} --out {out}"
         )
-        command = [sys.executable, "-m", "resnetkit", "train", "fashion-mnist", *flags.split()]
-        subprocess.run(command, check=True, capture_output=True)
-        rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    return rows[1]["images_per_second"]
+        resnetkit("train", "fashion-mnist", *flags.split())
+        return epochs_of(out)[1]["images_per_second"]
 
 
 def theirs(python: str) -> float:
-    script = Path(__file__).parent / "peer_loop.py"
-    flags = ["--images", str(IMAGES), "--batch-size", str(BATCH)]
-    command = [python, str(script), str(find_fashion_mnist()), *flags]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)["images_per_second"]
+    return plain_rate(python, "--images", str(IMAGES), "--batch-size", str(BATCH))
 
 
 def main() -> None:

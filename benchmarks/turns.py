@@ -89,13 +89,6 @@ def median_of(rounds: list[dict[str, float]], side: str) -> float:
     return statistics.median(row[side] for row in rounds)
 
 
-def matrix_rate(dtype: torch.dtype, side: int = 4096) -> float:
-    """Operations a second of a square matrix product on this machine."""
-    a, b = (torch.randn(side, side).to(dtype) for _ in range(2))
-    a @ b
-    return 2 * side**3 / min(seconds(lambda: a @ b) for _ in range(3))
-
-
 def keep(name: str, content: dict) -> None:
     """Write benchmarks/results/<name>.json, the machine named in it."""
     from resnetkit.machine import environment

@@ -10,6 +10,7 @@ import numpy as np
 
 from resnetkit import inference
 from resnetkit.classifier import Classifier
+from resnetkit.config import Precision
 from resnetkit.data import prepare
 from resnetkit.data.decode import BadImage
 from resnetkit.data.folds import hold_out
@@ -25,7 +26,7 @@ from resnetkit.data.sources import (
 from resnetkit.data.strata import task_of
 from resnetkit.errors import UserError
 from resnetkit.files import write_arrays
-from resnetkit.machine import Precision, uses_cuda
+from resnetkit.machine import choose_precision, uses_cuda
 from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
 from resnetkit.ranks import RANK_TIMEOUT, is_first, join
@@ -174,6 +175,7 @@ def evaluate(
         warnings.append(f"no images of {len(missing)} classes: {', '.join(missing[:5])}")
     with join(RANK_TIMEOUT, cuda=classifier.device.type == "cuda") as ranks:
         observer = (observer if ranks.first else None) or Observer()
+        precision = choose_precision(precision, classifier.device, observer.say)
         with observer.counting(f"evaluating {part}", len(source)) as advance:
             result, skipped = classifier.evaluate(
                 source, batch_size=batch_size, workers=workers, skip_bad=not strict,
@@ -272,9 +274,9 @@ def predict(
     _check_batch_size(batch_size)
     file = _embeddings_file(embeddings) if embeddings is not None else None
     files = find_pictures([str(p) for p in ([paths] if isinstance(paths, str | Path) else paths)])
-    engine = classifier.engine(precision)
-    model = engine.features if file else engine
     observer = observer or Observer()
+    engine = classifier.engine(choose_precision(precision, classifier.device, observer.say))
+    model = engine.features if file else engine
     with observer.counting("predicting", len(files)) as advance:
         found = inference.run(
             model, FileSource(files), classifier.transform, batch_size=batch_size,

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from resnetkit import inference
-from resnetkit.config import from_plain, to_plain
+from resnetkit.config import Precision, from_plain, to_plain
 from resnetkit.data.decode import BadImage
 from resnetkit.data.sources import FileSource, Source
 from resnetkit.data.strata import Task
@@ -19,7 +19,6 @@ from resnetkit.data.transform import Transform
 from resnetkit.engine import Engine
 from resnetkit.errors import UserError
 from resnetkit.files import whole_folder
-from resnetkit.machine import Precision
 from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.create import blank
@@ -104,9 +103,7 @@ class Classifier:
     @torch.inference_mode()
     def features(self, batch: torch.Tensor) -> torch.Tensor:
         """uint8 (N, size, size, channels) -> float32 pooled features (N, spec.features)."""
-        views = self.transform.views(batch.to(self.device))
-        found = [self.net.features(view) for view in views]
-        return found[0] if len(found) == 1 else torch.stack(found).mean(0)
+        return self.transform.features(batch.to(self.device), self.net.features)
 
     @torch.inference_mode()
     def logits(self, features: np.ndarray) -> np.ndarray:

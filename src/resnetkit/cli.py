@@ -145,7 +145,6 @@ def evaluate(options: argparse.Namespace) -> int:
     if options.plot:
         check_can_draw(Path(options.plot))
     classifier, workers = _load(options)
-    _tell_precision(options, classifier)
     found = api.evaluate(
         classifier,
         options.data,
@@ -180,7 +179,6 @@ def predict(options: argparse.Namespace) -> int:
     from resnetkit.terminal import TerminalObserver
 
     classifier, workers = _load(options)
-    _tell_precision(options, classifier)
     found = api.predict(
         classifier,
         options.paths,
@@ -297,13 +295,6 @@ def models(options: argparse.Namespace) -> int:
 def say(text: str) -> None:
     """A line for people: on stderr, so that stdout holds results alone."""
     print(text, file=sys.stderr)
-
-
-def _tell_precision(options: argparse.Namespace, classifier) -> None:
-    from resnetkit.machine import NO_BF16, choose_precision
-
-    if choose_precision(options.precision, classifier.device) != options.precision == "bf16":
-        say(NO_BF16)
 
 
 def _load(options: argparse.Namespace):

@@ -16,6 +16,9 @@ from resnetkit.errors import UserError, nearest, not_one_of
 
 T = TypeVar("T")
 
+Precision = Literal["auto", "fp32", "bf16"]
+"""What a network is computed in; the word that recipes, flags and functions share."""
+
 
 def option(
     default: Any,

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
+from resnetkit.config import Precision
 from resnetkit.data.transform import Transform
-from resnetkit.machine import Precision, choose_precision
+from resnetkit.machine import choose_precision
 from resnetkit.nets.folded import FoldedResNet, can_fold
 from resnetkit.nets.resnet import ResNet
 
@@ -32,11 +33,10 @@ class Engine:
     @torch.inference_mode()
     def features(self, batch: Tensor) -> Tensor:
         """uint8 (N, size, size, channels) -> float32 pooled features (N, features)."""
-        views = self.transform.views(batch.to(self.device, non_blocking=True))
+        batch = batch.to(self.device, non_blocking=True)
         bf16 = self.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            found = [self._net.features(view).float() for view in views]
-        return found[0] if len(found) == 1 else torch.stack(found).mean(0)
+            return self.transform.features(batch, self._net.features)
 
     @torch.inference_mode()
     def head(self, features: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any, NoReturn
 
-from resnetkit.config import parse
+from resnetkit.config import Precision, parse
 from resnetkit.errors import UserError, not_one_of
 from resnetkit.nets.naming import NAMINGS
 from resnetkit.training.recipe import Recipe, flat_fields, named_recipes
@@ -202,9 +202,7 @@ def _bench(parser: Parser) -> None:
     add("--train-batch", type=number, default=32, metavar="N", help=help_train)
     add("--no-train", dest="train", action="store_false", help="leave the training step out")
     add("--quick", action="store_true", help="fewer repetitions")
-    precisions = ("auto", "fp32", "bf16")
-    help_precision = "default: bf16 where the hardware computes in it"
-    add("--precision", choices=precisions, default="auto", help=help_precision)
+    _precision(parser)
     help_plot = "draw images/s against accuracy: published ones, or those of the runs themselves"
     add("--plot", metavar="PICTURE", help=f"{help_plot}; {_PICTURE}")
     add("--zh", action="store_true", help="the plot's words in Chinese")
@@ -236,9 +234,13 @@ def _batch(parser: Parser) -> None:
     help_batch = "images computed at a time; default: 128"
     number = _converter(int, "number")
     parser.add_argument("--batch-size", type=number, default=128, metavar="N", help=help_batch)
-    precisions = ("auto", "fp32", "bf16")
-    help_precision = "default: auto, bf16 where the hardware computes in it"
-    parser.add_argument("--precision", choices=precisions, default="auto", help=help_precision)
+    _precision(parser)
+
+
+def _precision(parser: Parser) -> None:
+    words, meaning = typing.get_args(Precision), "auto: bf16 where the hardware computes in it"
+    help_precision = f"{meaning}; default: auto"
+    parser.add_argument("--precision", choices=words, default="auto", help=help_precision)
 
 
 def _images_and_output(parser: Parser) -> None:

@@ -3,13 +3,16 @@
 import ctypes
 import os
 import platform
+import typing
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
-from resnetkit.errors import UserError
+from resnetkit.config import Precision
+from resnetkit.errors import UserError, not_one_of
 
 MOST_THREADS = 1024
 
@@ -142,18 +145,25 @@ def computes_bf16(device: torch.device) -> bool:
     return False
 
 
-Precision = Literal["auto", "fp32", "bf16"]
-
-
-NO_BF16 = "this hardware does not compute in bf16: fp32 instead"
-
-
-def choose_precision(asked: Precision, device: torch.device) -> Precision:
+def choose_precision(
+    asked: Precision, device: torch.device, say: Callable[[str], None] = lambda _: None
+) -> Precision:
     """fp32 or bf16. `auto` is bf16 where the hardware computes in it.
 
     Where it does not, bf16 that was asked for is fp32 too: in software it would be slower.
+
+    Args:
+        asked: raises UserError for any other word.
+        device: that computes.
+        say: is told where it is not what was asked for.
     """
-    return "bf16" if asked != "fp32" and computes_bf16(device) else "fp32"
+    if asked not in typing.get_args(Precision):
+        raise UserError(f"precision: {not_one_of(asked, typing.get_args(Precision))}")
+    if asked == "fp32" or computes_bf16(device):
+        return "fp32" if asked == "fp32" else "bf16"
+    if asked == "bf16":
+        say("this hardware does not compute in bf16: fp32 instead")
+    return "fp32"
 
 
 def environment(device: torch.device, ranks: int = 1) -> dict[str, str]:

@@ -13,7 +13,8 @@ from resnetkit.data.cache import (
     Cached,
     DiskStore,
     MemoryStore,
-    check_outside,
+    check_store,
+    make_folder,
     open_store,
     parse_size,
 )
@@ -132,7 +133,7 @@ def test_what_is_no_size(text):
 def test_where_no_folder_can_be(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="--cache"):
-        open_store(str(tmp_path / "file"), None, 10**9)
+        make_folder(str(tmp_path / "file"), "fashion-mnist")
     assert open_store("off", None, 10**9) is None
 
 
@@ -168,6 +169,14 @@ def test_a_cache_lies_outside_the_data(tmp_path):
     (tmp_path / "data").mkdir()
     for inside in ("data", "data/kept"):
         with pytest.raises(UserError, match="outside"):
-            check_outside(str(tmp_path / inside), str(tmp_path / "data"))
-    check_outside(str(tmp_path / "kept"), str(tmp_path / "data"))
-    check_outside("memory", str(tmp_path / "data"))
+            make_folder(str(tmp_path / inside), str(tmp_path / "data"))
+    assert not (tmp_path / "data" / "kept").exists()
+    make_folder(str(tmp_path / "kept"), str(tmp_path / "data"))
+    assert (tmp_path / "kept").is_dir()
+    make_folder("memory", str(tmp_path / "data"))
+
+
+@pytest.mark.parametrize("word", ["", "none", "On", "TRUE", "disk"])
+def test_words_that_are_no_folders(word):
+    with pytest.raises(UserError, match="--cache is memory, off, or a folder"):
+        check_store(word, None)

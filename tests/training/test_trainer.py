@@ -17,6 +17,7 @@ from tests.training.runs import (
 )
 
 import resnetkit as rk
+from resnetkit import machine
 from resnetkit.ranks import Ranks
 from resnetkit.training import session as session_module
 from resnetkit.training.observer import Observer
@@ -173,6 +174,23 @@ def test_where_a_stride_meets_a_single_pixel_precision_is_fp32(tmp_path):
         run = train(tmp_path / f"{size}", image_size=size, precision="auto", **how)
         found = parse_recipe((Path(run.run) / "recipe.yaml").read_text(), "").precision
         assert found == precision or (precision is None and found in ("fp32", "bf16"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "decided", "said"),
+    [("bf16", False, "fp32", 1), ("auto", False, "fp32", 0), ("fp32", True, "fp32", 0),
+     ("auto", True, "bf16", 0), ("bf16", True, "bf16", 0)],
+)  # fmt: skip
+def test_precision_is_what_the_machine_has(tmp_path, monkeypatch, asked, there, decided, said):
+    lines, listener = [], Observer()
+    monkeypatch.setattr(listener, "say", lines.append)
+    monkeypatch.setattr(machine, "computes_bf16", lambda _: there)
+    run = rk.train(
+        "fashion-mnist", model="resnet8", limit=40, epochs=1, precision=asked, threads=1,
+        out=str(tmp_path / "run"), observer=listener,
+    )  # fmt: skip
+    assert parse_recipe((Path(run.run) / "recipe.yaml").read_text(), "").precision == decided
+    assert sum("does not compute in bf16" in line for line in lines) == said
 
 
 def test_drop_rates_of_the_recipe_reach_the_network_and_its_classifier(undisturbed, tmp_path):

@@ -32,13 +32,18 @@ def wait_for(device: torch.device) -> None:
 class MatrixProduct:
     """The product of two square matrices: what the machine's multipliers can do.
 
+    Args:
+        precision: fp32 or bf16.
+        device: where.
+        side: numbers in a row; by default the device's of MATRIX_SIDE.
+
     Attributes:
         side: numbers in a row.
         operations: of one product; a multiplication and its addition are two.
     """
 
-    def __init__(self, precision: str, device: torch.device):
-        self.device, self.side = device, MATRIX_SIDE[device.type]
+    def __init__(self, precision: str, device: torch.device, side: int | None = None):
+        self.device, self.side = device, side or MATRIX_SIDE[device.type]
         self.operations = 2 * self.side**3
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         self.a, self.b, self.out = (

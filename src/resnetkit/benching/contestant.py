@@ -9,17 +9,13 @@ from resnetkit.benching.clock import MatrixProduct, timed
 from resnetkit.benching.peak import training_peak
 from resnetkit.benching.results import BenchRow, Latency, Spread, Training
 from resnetkit.benching.room import fitting_batch, has_room, image_bytes, quickest_batch
-from resnetkit.benching.step import (
-    least_batch,
-    random_images,
-    training_precision,
-    training_step,
-)
+from resnetkit.benching.step import random_images, training_step
 from resnetkit.benching.subjects import Subject
+from resnetkit.config import Precision
 from resnetkit.engine import Engine
 from resnetkit.errors import is_out_of_memory
-from resnetkit.machine import Precision
 from resnetkit.nets.summary import Summary, summarise
+from resnetkit.training.setup import bf16_is_wrong, least_batch
 
 
 @dataclass(frozen=True)
@@ -68,9 +64,10 @@ class Contestant:
         return cls(subject, plan, summarise(subject.spec, size, size))
 
     @property
-    def train_precision(self) -> str:
-        """The precision of its training step."""
-        return training_precision(self.plan.precision, self.summary, self.plan.device)
+    def train_precision(self) -> Precision:
+        """The precision that `resnetkit train` takes where this one is asked for."""
+        wrong = bf16_is_wrong(self.summary, self.plan.device)
+        return "fp32" if wrong else self.plan.precision
 
     def find_batches(self) -> None:
         """Find out what fits memory, which batch is quickest, and what training takes at most."""
@@ -110,7 +107,7 @@ class Contestant:
 
     def _find_training(self, asked: int) -> None:
         subject, precision = self.subject, self.train_precision
-        least = least_batch(subject.spec.norm, self.summary)
+        least = least_batch(subject.spec, self.summary)
         peak = training_peak(subject, asked, least, precision, self.plan.device)
         self.train_batch, self.peak_bytes = peak.batch, peak.bytes
         if peak.batch is None:

@@ -17,7 +17,7 @@ import torch
 from resnetkit.benching.clock import wait_for
 from resnetkit.benching.step import training_step
 from resnetkit.benching.subjects import Subject
-from resnetkit.config import from_plain, to_plain
+from resnetkit.config import Precision, from_plain, to_plain
 from resnetkit.data.transform import Transform
 from resnetkit.errors import is_out_of_memory
 from resnetkit.machine import ready_machine
@@ -40,7 +40,7 @@ class Peak:
 
 
 def training_peak(
-    subject: Subject, batch: int, least: int, precision: str, device: torch.device
+    subject: Subject, batch: int, least: int, precision: Precision, device: torch.device
 ) -> Peak:
     """Take a few steps; where memory does not suffice, with half as many images, and so on."""
     while batch >= least:
@@ -53,7 +53,7 @@ def training_peak(
 
 
 def _here(
-    subject: Subject, batch: int, precision: str, device: torch.device
+    subject: Subject, batch: int, precision: Precision, device: torch.device
 ) -> tuple[bool, int | None]:
     """On an accelerator, whose memory nobody else in this process holds."""
     cuda = device.type == "cuda"
@@ -74,7 +74,7 @@ def _here(
 
 
 def _in_child(
-    subject: Subject, batch: int, precision: str, _: torch.device
+    subject: Subject, batch: int, precision: Precision, _: torch.device
 ) -> tuple[bool, int | None]:
     """Whether it fits, and the peak of a fresh process; None where the child broke otherwise."""
     asked = {

@@ -9,27 +9,24 @@ import torch
 from resnetkit.benching.clock import MatrixProduct
 from resnetkit.benching.contestant import Contestant, Plan
 from resnetkit.benching.results import BenchResult, Machine, Spread
-from resnetkit.benching.step import least_batch
 from resnetkit.benching.subjects import Subject, find_subjects
-from resnetkit.errors import UserError, not_one_of
+from resnetkit.config import Precision
+from resnetkit.errors import UserError
 from resnetkit.files import check_can_draw
 from resnetkit.machine import (
-    NO_BF16,
-    Precision,
     choose_precision,
     environment,
     ready_machine,
     repeatable,
 )
 from resnetkit.training.observer import Observer
+from resnetkit.training.setup import least_batch
 
 TRAIN_BATCH = 32
 """Images of a training step, where nothing else is said."""
 
 QUICK = {"rounds": 2, "inferences": 3, "steps": 1}
 """What `quick` does less often."""
-
-PRECISIONS = ("auto", "fp32", "bf16")
 
 
 def bench(
@@ -75,16 +72,9 @@ def bench(
     if plot is not None:
         check_can_draw(Path(plot))
         _check_comparable(subjects)
-    batches = {"batch-size": batch_size, "train-batch": train_batch if train else None}
-    for flag, number in batches.items():
-        if number is not None and number < 1:
-            raise UserError(f"--{flag} must be at least 1, not {number}")
-    if precision not in PRECISIONS:
-        raise UserError(f"precision: {not_one_of(precision, PRECISIONS)}")
+    _check_batches(batch_size, train_batch if train else None)
     chosen, _ = ready_machine(device, threads)
-    decided = choose_precision(precision, chosen)
-    if decided != precision == "bf16":
-        observer.say(NO_BF16)
+    decided = choose_precision(precision, chosen, observer.say)
     plan = Plan(chosen, decided, batch_size, train_batch if train else None)
     contestants = [Contestant.of(s, replace(plan, **QUICK if quick else {})) for s in subjects]
     _check_train_batch(contestants)
@@ -126,6 +116,12 @@ def _machine(plan: Plan) -> Machine:
     return Machine(known["device"], known["hardware"], threads, plan.precision, known["torch"])
 
 
+def _check_batches(batch_size: int | None, train_batch: int | None) -> None:
+    for flag, number in {"batch-size": batch_size, "train-batch": train_batch}.items():
+        if number is not None and number < 1:
+            raise UserError(f"--{flag} must be at least 1, not {number}")
+
+
 def _check_comparable(subjects: list[Subject]) -> None:
     kinds = {subject.kind: subject.name for subject in reversed(subjects)}
     if len(kinds) > 1:
@@ -137,7 +133,7 @@ def _check_comparable(subjects: list[Subject]) -> None:
 
 def _check_train_batch(contestants: list[Contestant]) -> None:
     for one in contestants:
-        asked, least = one.plan.train_batch, least_batch(one.subject.spec.norm, one.summary)
+        asked, least = one.plan.train_batch, least_batch(one.subject.spec, one.summary)
         if asked is not None and asked < least:
             raise UserError(
                 f"{one.subject.name} at {one.subject.image_size} pixels ends in a single pixel, of "

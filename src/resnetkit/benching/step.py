@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from resnetkit.config import Precision
 from resnetkit.data.loader import Loader
 from resnetkit.data.sources import ArraySource
 from resnetkit.data.transform import Transform
 from resnetkit.nets.resnet import ResNet, with_layout
-from resnetkit.nets.summary import Summary
 from resnetkit.ranks import Ranks
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import DataRecipe, Recipe
@@ -28,7 +28,7 @@ def random_images(count: int, transform: Transform) -> np.ndarray:
 
 
 def training_step(
-    net: ResNet, transform: Transform, batch: int, precision: str, device: torch.device
+    net: ResNet, transform: Transform, batch: int, precision: Precision, device: torch.device
 ) -> Callable[[], None]:
     """A function that takes one more step on a batch of random images.
 
@@ -41,7 +41,7 @@ def training_step(
     """
     net = with_layout(net.to(device), channels_last=True)
     data = DataRecipe(image_size=transform.size, channels=transform.channels)
-    recipe = Recipe(epochs=EPOCHS, batch_size=batch, precision=precision, data=data)  # ty: ignore[invalid-argument-type]
+    recipe = Recipe(epochs=EPOCHS, batch_size=batch, precision=precision, data=data)
     labels = np.arange(batch) % net.spec.classes
     loader = Loader(
         ArraySource(random_images(batch, transform), labels, "random"), transform, batch
@@ -56,17 +56,3 @@ def training_step(
 
 def _never(_: ResNet):
     raise AssertionError("a step alone does not validate")
-
-
-def training_precision(precision: str, summary: Summary, device: torch.device) -> str:
-    """The precision that `resnetkit train` takes for a network where this one is asked for.
-
-    As in `training/setup.py`: torch's bf16 is wrong on the CPU where a stride meets one pixel.
-    """
-    return "fp32" if device.type == "cpu" and summary.narrowest == 1 else precision
-
-
-def least_batch(net_norm: str, summary: Summary) -> int:
-    """The smallest batch that can be trained: batch norm has no deviation of a single number."""
-    last_map = summary.rows[-2].shape[1:]
-    return 2 if net_norm == "batch" and last_map == (1, 1) else 1

@@ -68,7 +68,9 @@ def every_other_epoch(draws: np.ndarray, seed: int, epoch: int, chosen: np.ndarr
     half of them twice the same way (Jordan 2024, arXiv 2404.00498, section 3.6).
     """
     begins = np.random.Generator(_stream(seed, 0, _MIRROR)).random(chosen.max(initial=0) + 1)
-    return np.insert(np.delete(draws, 6, 1), 6, (begins[chosen] + 0.5 * (epoch % 2)) % 1, axis=1)
+    draws = draws.copy()
+    draws[:, 6] = (begins[chosen] + 0.5 * (epoch % 2)) % 1
+    return draws
 
 
 def epoch_order(seed: int, epoch: int, images: int) -> np.ndarray:

@@ -91,11 +91,8 @@ class DiskStore:
     another version is passed over and written anew. When the disk is full nothing more is written.
 
     Args:
-        folder: is made where it does not exist; others may use it at the same time.
+        folder: others may use it at the same time.
         budget: bytes of files at most; the oldest go when there are more at the start.
-
-    Raises:
-        UserError: the folder cannot be made.
     """
 
     def __init__(self, folder: str | Path, budget: int):
@@ -103,7 +100,6 @@ class DiskStore:
         self.damaged, self.failed = 0, ""
         self._checked: set[str] = set()
         self._lock = threading.Lock()
-        _make_folder(self.folder)
         self.used = self._tidy()
 
     def get(self, key: str) -> np.ndarray | None:
@@ -133,7 +129,7 @@ class DiskStore:
         beside = file.with_suffix(f".{uuid.uuid4().hex}")
         head = _MAGIC + _SHAPE.pack(*image.shape, _checksum(image.shape, image))
         try:
-            file.parent.mkdir(exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
             beside.write_bytes(head + image.tobytes())
             beside.replace(file)
         except OSError as error:
@@ -180,44 +176,41 @@ class DiskStore:
 
 
 def check_store(cache: str, size: str | None) -> None:
-    """Raise UserError for a cache that cannot be had: before anything is begun."""
+    """Raise UserError for a cache that cannot be meant."""
     if size is not None:
         parse_size(size)
         if cache == "off":
             raise UserError("--cache-size is for a cache: leave it out, or --cache off")
     if cache.lower() in _NO_FOLDERS:
         raise UserError(f"--cache is memory, off, or a folder such as ./kept, not {cache!r}")
-    if cache not in ("off", "memory") and Path(cache).exists() and not Path(cache).is_dir():
-        raise UserError(f"--cache {cache}: File exists")
 
 
-def check_outside(cache: str, data: str) -> None:
-    """Raise UserError for a cache inside the data: its folders would be classes of later runs."""
-    if cache in ("off", "memory") or not Path(data).is_dir():
+def make_folder(cache: str, data: str) -> None:
+    """Make the folder of a cache where one is asked for, outside the data.
+
+    Raises:
+        UserError: it cannot be made, or lies in the data: its folders would be classes of a later
+            run.
+    """
+    if cache in ("off", "memory"):
         return
-    if Path(cache).resolve().is_relative_to(Path(data).resolve()):
+    folder = Path(cache)
+    if Path(data).is_dir() and folder.resolve().is_relative_to(Path(data).resolve()):
         raise UserError(f"--cache {cache} lies in {data}: choose a folder outside the data")
-
-
-def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--cache {folder}: {error.strerror}") from None
+        raise UserError(f"--cache {cache}: {error.strerror}") from None
 
 
 def open_store(cache: str, size: str | None, available: int) -> Store | None:
     """The store that `--cache` and `--cache-size` ask for.
 
     Args:
-        cache: `off`; `memory`; or a folder.
+        cache: `off`; `memory`; or a folder that is there.
         size: the budget, such as 4GB; by default half of what is available.
         available: bytes of memory that can be had.
-
-    Raises:
-        UserError: the size is none, or the folder cannot be used.
     """
-    check_store(cache, size)
     if cache == "off":
         return None
     budget = parse_size(size) if size is not None else available // 2
@@ -267,7 +260,7 @@ class Cached:
         if asked not in self._keys:
             path = os.path.realpath(self.source.name(index))
             try:
-                state = os.stat(path)  # noqa: PTH116 (a Path a file takes longer than the call)
+                state = Path(path).stat()
             except (OSError, ValueError):
                 return ""
             times = (state.st_mtime_ns, state.st_ctime_ns)  # an archive may bring the old mtime

@@ -1,6 +1,7 @@
 """The one preprocessing: data that is saved with the network and used wherever it runs."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,7 +30,6 @@ class Transform:
     channels: int = option(3, "1 for grey, 3 for RGB", least=1)
     mean: tuple[float, ...] = option((0.485, 0.456, 0.406), "a channel's mean, pixels in 0..1")
     std: tuple[float, ...] = option((0.229, 0.224, 0.225), "a channel's deviation", least=1e-6)
-
     mirror: bool = option(False, "show the network each picture and its mirror image")
 
     def __post_init__(self):
@@ -92,13 +92,21 @@ class Transform:
         pixels = resized[0].permute(1, 2, 0)
         return (pixels.flip(1) if mirrored else pixels).numpy()
 
-    def views(self, batch: torch.Tensor) -> list[torch.Tensor]:
-        """What the network is shown of a batch of bytes: normalised, and mirrored as well.
+    def features(
+        self, batch: torch.Tensor, of: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        """What a network makes of a batch of bytes, float32 (N, features).
 
-        Its features are averaged over the views, and with them its logits.
+        Where the transform says so it is the mean over each picture and its mirror image, and so
+        are the logits, since the head is linear.
+
+        Args:
+            batch: uint8 (N, size, size, channels), on the network's device.
+            of: float (N, channels, size, size) -> (N, features).
         """
         batch = self.normalise(batch)
-        return [batch, batch.flip(3)] if self.mirror else [batch]
+        found = of(batch).float()
+        return (found + of(batch.flip(3)).float()) / 2 if self.mirror else found
 
     def normalise(self, batch: torch.Tensor) -> torch.Tensor:
         """uint8 (N, size, size, channels) -> float32 (N, channels, size, size), channels last."""

@@ -39,6 +39,7 @@ class Convolution3x3(nn.Conv2d):
             and x.device.type == "cpu"
             and torch.is_grad_enabled()
             and torch.is_autocast_enabled("cpu")
+            and torch.get_autocast_dtype("cpu") == torch.bfloat16
             and not torch.compiler.is_compiling()
         )
 

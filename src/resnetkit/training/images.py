@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from resnetkit.data import prepare
 from resnetkit.data.decode import BadImage
@@ -12,7 +11,6 @@ from resnetkit.data.folds import hold_out
 from resnetkit.data.sources import Dataset, Source, Subset, open_dataset
 from resnetkit.data.strata import class_counts, strata
 from resnetkit.errors import UserError
-from resnetkit.machine import computes_bf16
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Facts, Recipe
 from resnetkit.training.run_folder import DataRecord
@@ -49,7 +47,7 @@ Skipped = tuple[tuple[str, ...], ...]
 
 
 def look_through(
-    dataset: Dataset, workers: int, strict: bool, device: torch.device, observer: Observer
+    dataset: Dataset, workers: int, strict: bool, observer: Observer
 ) -> tuple[Skipped, Facts]:
     """Decode every image once: what cannot be read is left out, in all epochs alike.
 
@@ -69,7 +67,7 @@ def look_through(
         sizes |= found.sizes
         grey &= found.grey
     several = dataset.task == "multi-label"
-    return tuple(skipped), Facts(frozenset(sizes), grey, computes_bf16(device), several)
+    return tuple(skipped), Facts(frozenset(sizes), grey, several)
 
 
 def _tell_bad(bad: list[BadImage], part: str, observer: Observer) -> None:

@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from resnetkit.config import check_ranges, from_plain, option, to_plain
+from resnetkit.config import Precision, check_ranges, from_plain, option, to_plain
 from resnetkit.data.augmentation import Augmentation, Interpolation
 from resnetkit.errors import UserError, nearest
 from resnetkit.plain_yaml import read_yaml, yaml_line
@@ -119,7 +119,7 @@ class Recipe:
     epochs: int = option(20, "times that every training image is seen", least=1)
     batch_size: int = option(128, "images in a step, those of all ranks together", least=1)
     seed: int = option(0, "of everything that is drawn", least=0, most=2**63 - 1)
-    precision: Literal["auto", "fp32", "bf16"] = option(
+    precision: Precision = option(
         "auto", "bf16: autocast; auto: bf16 where the hardware computes in it"
     )
     channels_last: bool = option(True, "memory layout of images: quicker on most hardware")
@@ -303,11 +303,10 @@ def differences(before: Recipe, after: Recipe) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the data and the machine say, from which a recipe's open settings are decided."""
+    """What the data say, from which a recipe's open settings are decided."""
 
     sizes: frozenset[tuple[int, int]]
     grey: bool
-    bf16: bool
     multi_label: bool = False
 
 
@@ -316,7 +315,10 @@ SMALL = 64
 
 
 def resolve(recipe: Recipe, facts: Facts) -> Recipe:
-    """Decide what is open by fixed rules; mean, deviation and warm-up are left to the run."""
+    """Decide what is open by fixed rules on the data.
+
+    Precision is the machine's to decide; mean, deviation and warm-up are left to the run.
+    """
     data, augmentation = recipe.data, recipe.augmentation
     size = data.image_size
     if size is None:
@@ -324,11 +326,9 @@ def resolve(recipe: Recipe, facts: Facts) -> Recipe:
         size = one[0] if one[0] == one[1] <= SMALL else 128
     channels = data.channels or (1 if facts.grey else 3)
     crop = augmentation.crop or ("shift" if size <= SMALL else "resized")
-    precision = "bf16" if recipe.precision != "fp32" and facts.bf16 else "fp32"
     return replace(
         recipe,
         model=recipe.model or ("resnet20" if size <= SMALL else "resnet18"),
-        precision=precision,
         data=replace(
             data,
             image_size=size,

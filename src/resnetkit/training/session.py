@@ -9,7 +9,7 @@ import torch
 
 from resnetkit import inference
 from resnetkit.classifier import Classifier, Training
-from resnetkit.data.cache import Store, check_outside, check_store
+from resnetkit.data.cache import Store, check_store, make_folder
 from resnetkit.data.loader import Loader
 from resnetkit.data.sources import Dataset, Source
 from resnetkit.data.transform import Transform
@@ -23,12 +23,11 @@ from resnetkit.training.few import counted, few
 from resnetkit.training.images import check_same_data, choose_images, open_images
 from resnetkit.training.keeping import keep_images, troubles
 from resnetkit.training.observer import Observer
-from resnetkit.training.recipe import Recipe, differences, override
+from resnetkit.training.recipe import Recipe
 from resnetkit.training.replica import check_compiler
+from resnetkit.training.resuming import last_history, same_recipe
 from resnetkit.training.run_folder import DataRecord, RunFolder, read_metrics
-from resnetkit.training.schedule import depends_on_length
 from resnetkit.training.setup import plan_run, starting_network, transform_of
-from resnetkit.training.snapshot import check_same_recipe
 from resnetkit.training.stop import StopRequest
 from resnetkit.training.tensorboard import TensorboardObserver, check_tensorboard
 from resnetkit.training.trainer import Interrupted, Trainer
@@ -119,8 +118,7 @@ def start_run(recipe: Recipe, session: Session, observer: Observer, ranks: Ranks
         return resume_run({}, replace(session, out=begun), observer, ranks)
     device, workers = _ready(session, ranks)
     check_compiler(recipe, device)
-    dataset = ranks.together(lambda: open_images(recipe, session.data_dir))
-    check_outside(session.cache, dataset.location)
+    dataset = _open(recipe, session, ranks)
 
     def begin() -> str:
         out, strict = session.out, session.strict
@@ -159,12 +157,19 @@ def resume_run(
     with contextlib.ExitStack() as stack:
         ranks.lead(lambda: take_over(run, stack))
         before = ranks.together(run.recipe)
-        recipe = _same_recipe(run.path, before, settings)
+        recipe = same_recipe(run.path, before, settings)
         if run.finished and recipe == before:
             return ranks.together(lambda: _finished(run, recipe, first=ranks.first))
         _ready(session, ranks)
-        dataset = ranks.together(lambda: open_images(recipe, session.data_dir))
+        dataset = _open(recipe, session, ranks)
         return _carry_on(run, recipe, session, observer, ranks, dataset)
+
+
+def _open(recipe: Recipe, session: Session, ranks: Ranks) -> Dataset:
+    """The images, and the folder in which they are kept decoded."""
+    dataset = ranks.together(lambda: open_images(recipe, session.data_dir))
+    ranks.together(lambda: make_folder(session.cache, dataset.location))
+    return dataset
 
 
 def take_over(run: RunFolder, stack: contextlib.ExitStack) -> None:
@@ -350,39 +355,11 @@ class _ReadyRun:
         )
 
 
-def _same_recipe(run: Path, before: Recipe, settings: dict[str, Any]) -> Recipe:
-    """The run's recipe; other settings are refused, but for more epochs where that can be."""
-    after = override(before, settings)
-    changed = differences(before, after)
-    if not changed:
-        return before
-    if changed.keys() != {"epochs"}:
-        others = "; ".join(f"{name}: {change}" for name, change in changed.items())
-        raise UserError(
-            f"{run} was started with another recipe: {others}; leave these flags out to go on, or "
-            f"choose another --out"
-        )
-    if after.epochs < before.epochs:
-        raise UserError(f"{run} runs for {before.epochs} epochs; a run cannot be shortened")
-    if depends_on_length(before.schedule):
-        raise UserError(
-            f"{run} runs for {before.epochs} epochs: its {before.schedule.schedule} schedule has "
-            f"set every learning rate for that length; start anew with --weights {run}"
-        )
-    return after
-
-
-def _last_history(file: Path, recipe: Recipe, run: Path) -> list[dict]:
-    state = checkpoint.load(file)
-    check_same_recipe(state, recipe, run)
-    return state.history
-
-
 def _finished(run: RunFolder, recipe: Recipe, *, first: bool) -> RunResult:
     """What the last checkpoint knows of the run, which metrics.jsonl is written anew from."""
     run.data()
     found = checkpoint.checkpoints(run.checkpoints)
-    rows = _last_history(found[-1], recipe, run.path) if found else []
+    rows = last_history(found[-1], recipe, run.path) if found else []
     if len(rows) != recipe.epochs:
         rows = read_metrics(run.metrics)
     elif first:

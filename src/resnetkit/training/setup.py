@@ -6,18 +6,19 @@ from pathlib import Path
 
 import torch
 
+from resnetkit.config import Precision
 from resnetkit.data import prepare
 from resnetkit.data.loader import batch_bounds
 from resnetkit.data.sources import Dataset, Source
 from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
 from resnetkit.files import check_can_create
-from resnetkit.machine import NO_BF16
+from resnetkit.machine import choose_precision
 from resnetkit.nets.create import create
 from resnetkit.nets.initialise import why_no_identity_start
 from resnetkit.nets.resnet import ResNet
 from resnetkit.nets.spec import ResNetSpec
-from resnetkit.nets.summary import summarise
+from resnetkit.nets.summary import Summary, summarise
 from resnetkit.nets.zoo import spec_of
 from resnetkit.pretrained import Pretrained, open_pretrained
 from resnetkit.ranks import Ranks
@@ -60,10 +61,9 @@ def plan_run(
     if begun:
         recipe = _as_begun(recipe, begun)
     _check_early(recipe, dataset)
-    skipped, facts = look_through(dataset, workers, strict, device, observer)
+    skipped, facts = look_through(dataset, workers, strict, observer)
     asked, recipe = recipe.precision, resolve(recipe, facts)
-    if not facts.bf16 and asked == "bf16":
-        observer.say(NO_BF16)
+    recipe = replace(recipe, precision=choose_precision(asked, device, observer.say))
     spec = dropped(spec_of(recipe.model or ""), recipe)
     precision = _right_precision(asked, recipe, spec, device)
     recipe = replace(recipe, precision=precision, drop_path=spec.drop_path, dropout=spec.dropout)
@@ -136,18 +136,27 @@ def _check_early(recipe: Recipe, dataset: Dataset) -> None:
     check_limit(dataset, recipe)
 
 
-def _right_precision(asked: str, recipe: Recipe, spec: ResNetSpec, device: torch.device) -> str:
-    """fp32 where torch's bf16 on the CPU is wrong.
+def bf16_is_wrong(summary: Summary, device: torch.device) -> bool:
+    """Whether torch's bf16 gives wrong gradients on the CPU.
 
     A convolution larger than 1x1 that reads a map one pixel wide with a stride leaves the gradient
     of the weights that see padding alone unwritten (torch 2.13: whatever lies in memory).
     """
+    return device.type == "cpu" and summary.narrowest == 1
+
+
+def least_batch(spec: ResNetSpec, summary: Summary) -> int:
+    """The smallest batch to train on: batch norm has no deviation of a single value a channel."""
+    last_stage = summary.rows[len(spec.depths)]
+    return 2 if spec.norm == "batch" and last_stage.shape[1:] == (1, 1) else 1
+
+
+def _right_precision(
+    asked: str, recipe: Recipe, spec: ResNetSpec, device: torch.device
+) -> Precision:
+    """fp32 where bf16 is wrong; raises UserError where it was asked for."""
     side = recipe.data.image_size or 1
-    if (
-        recipe.precision != "bf16"
-        or device.type != "cpu"
-        or summarise(spec, side, side).narrowest > 1
-    ):
+    if recipe.precision != "bf16" or not bf16_is_wrong(summarise(spec, side, side), device):
         return recipe.precision
     if asked == "bf16":
         raise UserError(
@@ -158,14 +167,11 @@ def _right_precision(asked: str, recipe: Recipe, spec: ResNetSpec, device: torch
 
 
 def _check_batch(recipe: Recipe, images: int, net: ResNet) -> None:
-    """Refuse what batch norm cannot train on: a single value a channel has no deviation."""
+    """Refuse a batch, or a piece of one, with too few images."""
     pieces, side = recipe.optimiser.accumulate, recipe.data.image_size or 1
     sizes = [b - a for a, b in pairwise(batch_bounds(images, recipe.batch_size))]
     smallest = min(size // min(size, pieces) for size in sizes)
-    if smallest >= 2 or net.spec.norm == "group":
-        return
-    last_stage = summarise(net.spec, side, side).rows[len(net.spec.depths)]
-    if last_stage.shape[1:] == (1, 1):
+    if smallest < 2 and smallest < least_batch(net.spec, summarise(net.spec, side, side)):
         raise UserError(
             f"{recipe.model} at {side} pixels ends in a single pixel, of which batch norm needs "
             f"more than one image at a time: raise --batch-size, lower --accumulate, or train on "
