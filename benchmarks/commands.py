@@ -32,5 +32,5 @@ def plain_folder_rate(python: str, folder: Path) -> float:
 
 
 def _json(command: list[str]) -> dict:
-    done = subprocess.run(command, check=True, capture_output=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     return json.loads(done.stdout)

@@ -20,6 +20,7 @@ from resnetkit.data.augment import (
 from resnetkit.data.augmentation import Augmentation
 from resnetkit.data.decode import BadImage
 from resnetkit.data.sources import Source, array_of
+from resnetkit.data.threads import on_one_core
 from resnetkit.data.transform import Transform
 from resnetkit.ranks import share
 
@@ -94,7 +95,7 @@ class Loader:
             for step in range(first, self.steps):
                 yield self.batch(epoch, step)
             return
-        with ThreadPoolExecutor(self.workers, thread_name_prefix="loader") as pool:
+        with ThreadPoolExecutor(self.workers, "loader", initializer=on_one_core) as pool:
             waiting = deque()
             try:
                 for step in range(first, self.steps):
