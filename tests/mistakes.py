@@ -4,9 +4,9 @@
 MISTAKES = [
     (
         "trian",
-        "is not one of train, evaluate, predict, compare, check, convert, bench, models; did",
+        "is not one of train, evaluate, predict, compare, check, deepen, convert, bench, models; did",
     ),
-    ("fly", "compare, check, convert, bench, models; see resnetkit --help"),
+    ("fly", "compare, check, deepen, convert, bench, models; see resnetkit --help"),
     ("--josn", "unknown flag --josn"),
     ("train", "nothing to train on"),
     ("train {tmp}/nothing", "no such file or folder"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from resnetkit.converting import convert
     from resnetkit.errors import UserError
     from resnetkit.nets.create import create
+    from resnetkit.nets.depth import deepen
     from resnetkit.nets.spec import ResNetSpec
     from resnetkit.nets.summary import summarise
     from resnetkit.nets.zoo import models
@@ -41,6 +42,7 @@ _HOMES = {
     "compare": "comparing",
     "convert": "converting",
     "create": "nets.create",
+    "deepen": "nets.depth",
     "evaluate": "api",
     "find_pictures": "api",
     "load": "api",
@@ -55,8 +57,8 @@ _HOMES = {
 
 __all__ = [
     "Classifier", "Observer", "Recipe", "ResNetSpec", "Session", "UserError", "bench", "check",
-    "compare", "convert", "create", "evaluate", "find_pictures", "load", "load_weights", "models",
-    "predict", "published", "state_dict", "summarise", "train",
+    "compare", "convert", "create", "deepen", "evaluate", "find_pictures", "load", "load_weights",
+    "models", "predict", "published", "state_dict", "summarise", "train",
 ]  # fmt: skip
 
 

@@ -39,7 +39,8 @@ class Training:
     """What a classifier remembers of how it came about: it says which images it has seen.
 
     A `val_fraction` of the training images was held out, or the `fold` of `folds`; neither where
-    the data brought a val part. `val_map` is None where every image has one class.
+    the data brought a val part. `val_map` is None where every image has one class. `ancestors` are
+    the classifiers that it was deepened from, or that its weights began with, oldest first.
     """
 
     data: str = ""
@@ -55,6 +56,12 @@ class Training:
     val_map: float | None = None
     folds: int | None = None
     fold: int | None = None
+    ancestors: tuple[str, ...] = ()
+
+    def told(self, where: str) -> str:
+        """A line for descendants: what lay there, and how it had come about."""
+        score = f"validation accuracy {self.val_top1:.4f}"
+        return f"{where}: {self.model}, {self.epochs:g} epochs of {self.data}, {score}"
 
 
 class Classifier:
@@ -194,13 +201,16 @@ A residual network of {self.spec.layers} layers and {parameters:,} parameters fo
 - Trained on {t.images:,} images of `{t.data}` for {t.epochs:g} epochs, seed {t.seed}.
 - {score} on {t.val_images:,} validation images that it was not trained on.
   These are the last weights, not the best of many looks at the validation part.
-
+{self._ancestry()}
 `model.safetensors` holds the weights; `config.json` the network, the preprocessing and the class
 names. Use it with resnetkit:
 
     resnetkit predict THIS_FOLDER picture.jpg
     resnetkit evaluate THIS_FOLDER DATA
 """
+
+    def _ancestry(self) -> str:
+        return "".join(f"- Grown from {line}.\n" for line in self.training.ancestors)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         "check": check,
         "compare": compare,
         "convert": convert,
+        "deepen": deepen,
         "bench": bench,
         "models": models,
     }
@@ -46,7 +47,10 @@ def _run(arguments: Sequence[str] | None) -> int:
         sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
     try:
         options = make_parser(runs).parse_args(arguments)
-        if options.run in (predict, check, compare, convert, bench, models) and not is_first():
+        if (
+            options.run in (predict, check, compare, convert, deepen, bench, models)
+            and not is_first()
+        ):
             return 0  # torchrun has started several of us, and one is enough
         code = options.run(options)
         sys.stdout.flush()
@@ -242,6 +246,20 @@ def convert(options: argparse.Namespace) -> int:
         options.weights, options.out, options.to, model=options.model, naming=options.naming
     )
     print(json.dumps(done.to_dict()) if options.json else done)
+    return 0
+
+
+def deepen(options: argparse.Namespace) -> int:
+    """`resnetkit deepen RUN --to MODEL --out FOLDER`."""
+    from resnetkit import deepening
+
+    done = deepening.deepen_classifier(options.run_folder, options.out, options.to, options.depths)
+    if options.json:
+        print(json.dumps(done.to_dict()))
+        return 0
+    print(done)
+    say("next:")
+    say(f"  resnetkit train DATA --weights {shlex.quote(options.out)}")
     return 0
 
 

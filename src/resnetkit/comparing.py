@@ -5,10 +5,10 @@ from pathlib import Path
 
 from resnetkit.errors import UserError
 from resnetkit.nets.summary import summarise
-from resnetkit.nets.zoo import spec_of
 from resnetkit.training.folds import holds_folds
 from resnetkit.training.recipe import Recipe, settings_of
 from resnetkit.training.run_folder import DataRecord, RunFolder, read_metrics
+from resnetkit.training.setup import network_of
 
 RESULTS = ("epochs", "steps", "val_top1", "val_loss", "seconds", "images_per_second")
 
@@ -27,9 +27,7 @@ class ComparedRun:
     def parameters(self) -> int:
         """Numbers that its network learns."""
         channels = self.recipe.data.channels or 3
-        spec = replace(
-            spec_of(self.recipe.model or ""), classes=len(self.data.classes), channels=channels
-        )
+        spec = replace(network_of(self.recipe), classes=len(self.data.classes), channels=channels)
         side = self.recipe.data.image_size or 1
         return summarise(spec, side, side).parameters
 

@@ -190,6 +190,16 @@ def _convert(parser: Parser) -> None:
     _json(parser)
 
 
+def _deepen(parser: Parser) -> None:
+    add = parser.add_argument
+    add("run_folder", metavar="RUN", help=_RUN)
+    add("--to", metavar="MODEL", help="a deeper network of the same kind, such as resnet110")
+    depths = _converter(tuple[int, ...], "list of numbers")
+    add("--depths", type=depths, metavar="N,N,N", help="instead: the blocks in every stage")
+    add("--out", required=True, metavar="FOLDER", help="the Classifier folder to make")
+    _json(parser)
+
+
 def _bench(parser: Parser) -> None:
     add, number = parser.add_argument, _converter(int, "number")
     help_names = f"names of the zoo, patterns such as 'resnet*d', {_RUN}"
@@ -216,6 +226,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "predict": ("name what is on pictures; exit code 1 if any cannot be read", _predict),
     "compare": ("set runs side by side: what differs, and what came of it", _compare),
     "check": ("look a data set through: damage, duplicates, leaks, imbalance", _check),
+    "deepen": ("make a trained network deeper, its outputs the same bit for bit", _deepen),
     "convert": ("write weights under the tensor names of torchvision or timm, or back", _convert),
     "bench": ("measure networks on this machine: images/s, milliseconds, memory", _bench),
     "models": ("list networks and what they cost, or show one stage by stage", _models),
@@ -269,7 +280,7 @@ def _recipe(parser: Parser) -> None:
         if part not in groups:
             groups[part] = parser.add_argument_group(f"recipe: {part}" if part else "recipe")
         value = getattr(getattr(default, part) if part else default, name)
-        shown = "" if value is None else f"; default: {_shown(value)}"
+        shown = "" if value in (None, ()) else f"; default: {_shown(value)}"
         options: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
         if annotation is not bool:
             options = {

@@ -29,6 +29,7 @@ class Pretrained:
         spec: the network, where it is known.
         classes: their names in the order of the head, where they are known.
         transform: the preprocessing that belongs to the weights, where it is known.
+        ancestors: a line on these weights, and on what they had come from, oldest first.
     """
 
     where: str
@@ -37,6 +38,7 @@ class Pretrained:
     spec: ResNetSpec | None = None
     classes: tuple[str, ...] | None = None
     transform: Transform | None = None
+    ancestors: tuple[str, ...] = ()
 
     def naming_for(self, net: ResNet) -> Naming:
         """Whose names the tensors have, told from the names."""
@@ -79,18 +81,18 @@ def open_pretrained(word: str) -> Pretrained:
     path = Path(word)
     if path.is_dir():
         begun = Classifier.load(path)
-        model = begun.training.model
+        training, model = begun.training, begun.training.model
         return Pretrained(
             word, begun.net.state_dict(), model if model in ZOO else None, begun.spec,
-            begun.classes, begun.transform,
+            begun.classes, begun.transform, (*training.ancestors, training.told(word)),
         )  # fmt: skip
     if is_hub_name(word):
         files = fetch(word)
         return Pretrained(
             word, read_state(files.weights), files.architecture, spec_of(files.architecture),
-            transform=_transform_of(files),
+            transform=_transform_of(files), ancestors=(word,),
         )  # fmt: skip
-    return Pretrained(word, read_state(path))
+    return Pretrained(word, read_state(path), ancestors=(word,))
 
 
 def _transform_of(files: HubFiles) -> Transform:

@@ -32,10 +32,6 @@ def initialise(net: nn.Module) -> None:
 def identity_start(net: nn.Module, spec: ResNetSpec) -> None:
     """Make every residual branch exactly zero, so that each block begins as its shortcut.
 
-    Orders (a) and (d) end in a norm: its scale and shift become 0 (Goyal 2017, arXiv 1706.02677,
-    section 5.1). Order (e) ends in a convolution: its weights become 0. Either way the zeroed
-    tensor has a gradient at the first step.
-
     Raises:
         UserError: the network has no exact identity start that learns.
     """
@@ -44,9 +40,19 @@ def identity_start(net: nn.Module, spec: ResNetSpec) -> None:
         raise UserError(f"no identity start: {reason}")
     for block in net.modules():
         if isinstance(block, Block):
-            kind = "conv" if spec.order == "e" else "norm"
-            for parameter in block.get_submodule(f"{kind}{block.convolutions}").parameters():
-                nn.init.zeros_(parameter)
+            zero_branch(block)
+
+
+def zero_branch(block: nn.Module) -> None:
+    """Make a block's residual branch exactly zero; the zeroed tensor learns from the first step.
+
+    Orders (a) and (d) end in a norm: its scale and shift become 0 (Goyal 2017, arXiv 1706.02677,
+    section 5.1). Order (e) ends in a convolution: its weights become 0.
+    """
+    assert isinstance(block, Block)
+    kind = "conv" if block.order == "e" else "norm"
+    for parameter in block.get_submodule(f"{kind}{block.convolutions}").parameters():
+        nn.init.zeros_(parameter)
 
 
 def why_no_identity_start(spec: ResNetSpec) -> str | None:

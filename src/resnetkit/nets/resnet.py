@@ -97,6 +97,12 @@ def with_layout(net: ResNet, *, channels_last: bool) -> ResNet:
     return net.to(memory_format=layout)  # ty: ignore[no-matching-overload]
 
 
+def has_channels_last(net: ResNet) -> bool:
+    """Whether the weights are laid out for images as NHWC in memory."""
+    layout = torch.channels_last
+    return all(p.is_contiguous(memory_format=layout) for p in net.parameters() if p.ndim == 4)
+
+
 def _stem_convolutions(spec: ResNetSpec) -> list[tuple[int, int, int, int]]:
     """(inputs, outputs, side, stride) of every convolution of the stem, in order."""
     first = {"imagenet": (7, 2), "small": (3, 1)}.get(spec.stem, (3, 2))

@@ -255,6 +255,13 @@ def models(pattern: str = "*") -> list[str]:
     return names
 
 
+def name_of(spec: ResNetSpec) -> str | None:
+    """The name of a network in the zoo, whatever its channels, classes and dropout; or None."""
+    own = {"channels": spec.channels, "classes": spec.classes, "dropout": spec.dropout,
+           "drop_path": spec.drop_path}  # fmt: skip
+    return next((name for name, known in ZOO.items() if replace(known, **own) == spec), None)
+
+
 def spec_of(model: str) -> ResNetSpec:
     """The spec behind a name of the zoo; raises UserError with the nearest names."""
     if model not in ZOO:

@@ -32,6 +32,10 @@ def draw_curves(rows: list[dict], title: str, path: Path) -> None:
             if "rollbacks" in row:
                 name = "rolled back" if row is next(r for r in rows if "rollbacks" in r) else None
                 axes.axvline(row["epoch"], color="#999999", linewidth=0.8, label=name)
+            for growth in row.get("grown", ()):
+                at = growth["step"] / row["step"] * row["epoch"]
+                name = f"grown into {growth['to']}"
+                axes.axvline(at, color="#999999", linewidth=0.8, linestyle="--", label=name)
         plain_axes(axes)
         axes.legend(frameon=False)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))

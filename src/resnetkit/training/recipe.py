@@ -3,6 +3,7 @@
 import typing
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -104,6 +105,29 @@ class ScheduleRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GrowthRecipe:
+    """How the network becomes deeper while it is trained."""
+
+    grow_at: tuple[float, ...] = option(
+        (), "at which parts of the run the network grows, such as 0.5", least=0.001, most=0.999
+    )
+    grow_to: tuple[str, ...] = option(
+        (), "into which deeper networks, such as resnet56", metavar="NAME,..."
+    )
+
+    def __post_init__(self):
+        """Check that the two go together."""
+        check_ranges(self)
+        if len(self.grow_at) != len(self.grow_to):
+            raise UserError(
+                f"grow_at and grow_to go together: {len(self.grow_at)} times and "
+                f"{len(self.grow_to)} networks"
+            )
+        if any(b <= a for a, b in pairwise(self.grow_at)):
+            raise UserError("grow_at must rise from growth to growth")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A run is a pure function of its recipe and data.
 
@@ -115,6 +139,9 @@ class Recipe:
         None,
         "a name of the zoo; by default that of --weights, else resnet20 up to 64 pixels, "
         "else resnet18",
+    )
+    depths: tuple[int, ...] | None = option(
+        None, "blocks in each stage, such as 3,4,6,3; by default the network's own", least=1
     )
     epochs: int = option(20, "times that every training image is seen", least=1)
     batch_size: int = option(128, "images in a step, those of all ranks together", least=1)
@@ -157,6 +184,7 @@ class Recipe:
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
     schedule: ScheduleRecipe = field(default_factory=ScheduleRecipe)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    growth: GrowthRecipe = field(default_factory=GrowthRecipe)
 
     def __post_init__(self):
         """Check every part's ranges, and that they go together."""

@@ -34,12 +34,14 @@ class DataRecord:
         fingerprints: a part's digest of names, labels and contents, before any is left out.
         images: how many a part has after leaving out, holding out and limiting.
         skipped: [part, path, reason] of every image that is left out.
+        ancestors: what its first weights were, and what those had come from, oldest first.
     """
 
     classes: tuple[str, ...]
     fingerprints: dict
     images: dict
     skipped: tuple[tuple[str, ...], ...]
+    ancestors: tuple[str, ...] = ()
 
 
 class RunFolder:

@@ -321,6 +321,8 @@ class _ReadyRun:
             f"{counted(trainer.steps, 'step')} of {recipe.batch_size} images into {run.path}"
             + (f", from step {trainer.step:,} on" if trainer.step else "")
         )
+        for growth in trainer.growths:
+            self.observer.say(f"grows into {growth.model} at step {growth.step:,}")
         if store:
             self.observer.say(store.told())
         for warning in few(trainer.steps, images["val"]):
@@ -345,13 +347,14 @@ class _ReadyRun:
             seed=recipe.seed,
             val_fraction=0.0 if "val" in self.dataset.parts else recipe.data.val_fraction,
             limit=recipe.data.limit,
-            model=recipe.model or "",
+            model=(recipe.growth.grow_to or (recipe.model or "",))[-1],
             epochs=recipe.epochs,
             val_images=len(self.sources["val"]),
             val_top1=trainer.history[-1]["val_top1"],
             val_map=trainer.history[-1].get("val_map"),
             folds=recipe.data.folds,
             fold=recipe.data.fold,
+            ancestors=self.record.ancestors,
         )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,6 +16,7 @@ from resnetkit.errors import UserError
 from resnetkit.files import check_can_create
 from resnetkit.machine import choose_precision
 from resnetkit.nets.create import create
+from resnetkit.nets.depth import deepen
 from resnetkit.nets.initialise import why_no_identity_start
 from resnetkit.nets.resnet import ResNet
 from resnetkit.nets.spec import ResNetSpec
@@ -23,6 +25,7 @@ from resnetkit.nets.zoo import spec_of
 from resnetkit.pretrained import Pretrained, open_pretrained
 from resnetkit.ranks import Ranks
 from resnetkit.training.freeze import frozen_parts
+from resnetkit.training.growth import growths
 from resnetkit.training.images import (
     check_classes,
     check_limit,
@@ -64,7 +67,7 @@ def plan_run(
     skipped, facts = look_through(dataset, workers, strict, observer)
     asked, recipe = recipe.precision, resolve(recipe, facts)
     recipe = replace(recipe, precision=choose_precision(asked, device, observer.say))
-    spec = dropped(spec_of(recipe.model or ""), recipe)
+    spec = network_of(recipe)
     precision = _right_precision(asked, recipe, spec, device)
     recipe = replace(recipe, precision=precision, drop_path=spec.drop_path, dropout=spec.dropout)
     frozen_parts(recipe.freeze, spec)
@@ -80,8 +83,11 @@ def plan_run(
         },
         images={part: len(source) for part, source in sources.items()},
         skipped=skipped,
+        ancestors=begun.ancestors if begun else (),
     )
     net = starting_network(recipe, record.classes)
+    for growth in growths(recipe, net.spec, recipe.epochs):
+        net = deepen(net, depths=growth.spec.depths)
     _check_batch(recipe, len(sources["train"]), net)
     check_room(net, recipe, len(sources["train"]), device, ranks)
     path = Path(out) if out else free_name(dataset.name, recipe.model or "")
@@ -98,7 +104,11 @@ def _as_begun(recipe: Recipe, begun: Pretrained) -> Recipe:
             center_crop=data.center_crop or of.crop,
             interpolation=data.interpolation or of.interpolation,
         )
-    return replace(recipe, model=recipe.model or begun.model, data=data)
+    recipe = replace(recipe, data=data)
+    if recipe.model is not None or begun.model is None or begun.spec is None:
+        return replace(recipe, model=recipe.model or begun.model)
+    own = begun.spec.depths if begun.spec.depths != spec_of(begun.model).depths else None
+    return replace(recipe, model=begun.model, depths=recipe.depths or own)
 
 
 def _normalised_as(data: DataRecipe, of: Transform) -> DataRecipe:
@@ -129,10 +139,12 @@ def _measured(recipe: Recipe, train: Source, workers: int) -> Recipe:
 def _check_early(recipe: Recipe, dataset: Dataset) -> None:
     """Find cheap mistakes before all images are looked through."""
     if recipe.model is not None:
-        reason = why_no_identity_start(spec_of(recipe.model)) if recipe.identity_start else None
+        spec = network_of(recipe)
+        reason = why_no_identity_start(spec) if recipe.identity_start else None
         if reason:
             raise UserError(f"no identity start for {recipe.model}: {reason}")
-        frozen_parts(recipe.freeze, spec_of(recipe.model))
+        frozen_parts(recipe.freeze, spec)
+        growths(recipe, spec, recipe.epochs)
     check_limit(dataset, recipe)
 
 
@@ -204,7 +216,7 @@ def starting_network(
     """The recipe's network, its start drawn by the recipe's seed, or `fresh` from its weights."""
     torch.manual_seed(recipe.seed)
     net = create(
-        dropped(spec_of(recipe.model or ""), recipe),
+        network_of(recipe),
         classes=len(classes),
         channels=recipe.data.channels,
         identity_start=recipe.identity_start,
@@ -216,7 +228,8 @@ def starting_network(
     return net
 
 
-def dropped(spec: ResNetSpec, recipe: Recipe) -> ResNetSpec:
-    """The network with what the recipe says of leaving out."""
-    asked = {"drop_path": recipe.drop_path, "dropout": recipe.dropout}
-    return replace(spec, **{name: rate for name, rate in asked.items() if rate is not None})
+def network_of(recipe: Recipe) -> ResNetSpec:
+    """The network that a recipe names, with what it says of depths and of leaving out."""
+    asked = {"depths": recipe.depths, "drop_path": recipe.drop_path, "dropout": recipe.dropout}
+    changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    return replace(spec_of(recipe.model or ""), **changes)

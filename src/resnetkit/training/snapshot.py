@@ -8,6 +8,9 @@ import torch
 from resnetkit.config import from_plain, to_plain
 from resnetkit.errors import UserError
 from resnetkit.machine import environment
+from resnetkit.nets.create import blank
+from resnetkit.nets.resnet import ResNet, with_layout
+from resnetkit.nets.spec import ResNetSpec
 from resnetkit.training import checkpoint
 from resnetkit.training.optim import load_optimiser_tensors, optimiser_tensors
 from resnetkit.training.recipe import Recipe, differences
@@ -45,6 +48,8 @@ def take(trainer: "Trainer") -> checkpoint.State:
 def put_back(trainer: "Trainer", state: checkpoint.State) -> None:
     """Go on from a checkpoint; raises UserError where equal bits could not be promised."""
     _check_same_run(trainer, state)
+    if state.spec != trainer.net.spec.to_dict():
+        trainer.hold(_network_of(state, trainer))
     groups: dict[str, dict[str, torch.Tensor]] = {"net": {}, "ema": {}, "optimiser": {}}
     sums = state.tensors["sums"]
     for name, tensor in state.tensors.items():
@@ -68,10 +73,18 @@ def put_back(trainer: "Trainer", state: checkpoint.State) -> None:
     trainer.seconds, trainer.epoch_seconds = state.seconds, state.epoch_seconds
 
 
+def _network_of(state: checkpoint.State, trainer: "Trainer") -> ResNet:
+    """The network of a checkpoint, made before or after the one at hand has grown."""
+    net = blank(ResNetSpec.from_dict(state.spec, where="checkpoint")).to(trainer.device)
+    net.checkpointing = trainer.net.checkpointing
+    return with_layout(net, channels_last=trainer.recipe.channels_last)
+
+
 def _check_same_run(trainer: "Trainer", state: checkpoint.State) -> None:
     run = trainer.run.path
     check_same_recipe(state, trainer.recipe, run)
-    if state.step > trainer.steps or state.spec != trainer.net.spec.to_dict():
+    specs = [trainer.first, *(growth.spec for growth in trainer.growths)]
+    if state.step > trainer.steps or state.spec not in [spec.to_dict() for spec in specs]:
         raise UserError(f"the checkpoint in {run} belongs to another run: another network")
     changed = [
         f"{name}: {state.environment.get(name)} -> {value}"

@@ -12,14 +12,21 @@ from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
 from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
+from resnetkit.nets.depth import deepen
 from resnetkit.nets.resnet import ResNet
 from resnetkit.ranks import Ranks
 from resnetkit.training import checkpoint, snapshot
 from resnetkit.training.freeze import layer_rates
+from resnetkit.training.growth import growths, spec_at
 from resnetkit.training.loss import loss_and_right, more_metrics
 from resnetkit.training.nonfinite import ForwardWatch, NonFinite, first_bad_gradient
 from resnetkit.training.observer import Observer, Pulse
-from resnetkit.training.optim import Ema, make_optimiser
+from resnetkit.training.optim import (
+    Ema,
+    load_optimiser_tensors,
+    make_optimiser,
+    optimiser_tensors,
+)
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.replica import Replica
 from resnetkit.training.run_folder import RunFolder
@@ -75,14 +82,13 @@ class Trainer:
         observer: Observer,
         ranks: Ranks,
     ):
-        self.net, self.recipe, self.loader, self.ranks = net, recipe, loader, ranks
+        self.recipe, self.loader, self.ranks = recipe, loader, ranks
         self.transform, self.validate, self.run, self.observer = transform, validate, run, observer
         self.device = net.head.weight.device
         self.step, self.steps = 0, recipe.epochs * loader.steps
-        self.replica = Replica(net, recipe, ranks, self.steps)
-        rates = layer_rates(net, recipe.optimiser.layer_decay)
-        self.optimiser = make_optimiser(net, recipe.optimiser, rates)
-        self.ema = Ema(net, recipe.optimiser.ema) if recipe.optimiser.ema else None
+        self.first = net.spec
+        self.growths = growths(recipe, net.spec, self.steps)
+        self.hold(net)
         exact = torch.float32 if self.device.type == "mps" else torch.float64  # MPS has no other
         self.sums = torch.zeros(3, dtype=exact, device=self.device)
         self.bad_step = torch.full((), -1, device=self.device)
@@ -91,6 +97,14 @@ class Trainer:
         self.rollbacks: list[dict] = []
         self.waiting = Waiting()
         self.saved = time.monotonic()
+
+    def hold(self, net: ResNet) -> None:
+        """Train this network from now on: all that belongs to its tensors is made anew."""
+        recipe = self.recipe.optimiser
+        self.net = net
+        self.replica = Replica(net, self.recipe, self.ranks, self.steps)
+        self.optimiser = make_optimiser(net, recipe, layer_rates(net, recipe.layer_decay))
+        self.ema = Ema(net, recipe.ema) if recipe.ema else None
 
     def fit(self, stop: StopRequest, checkpoint_seconds: float) -> None:
         """Train from where the run stands to its end.
@@ -112,7 +126,7 @@ class Trainer:
         """The rest of the epoch that the run stands in, its validation and its checkpoint."""
         epoch, first = divmod(self.step, self.loader.steps)
         pulse = Pulse(self.observer, self.steps, self.recipe.epochs)
-        self.replica.ready_for(self.step)
+        self.ready()
         self.replica.train()
         clock = time.perf_counter()
         for batch in self.waiting.watched(self.loader.epoch(epoch, first)):
@@ -142,7 +156,7 @@ class Trainer:
     def train_step(self, batch: Batch) -> None:
         """One step: every piece of the batch forwards and backwards, then the optimiser."""
         recipe = self.recipe.optimiser
-        self.replica.ready_for(self.step)
+        self.ready()
         lr = recipe.lr * factor(self.recipe.schedule, self.step, self.steps)
         lr *= 0.5 ** len(self.rollbacks)
         for group in self.optimiser.param_groups:
@@ -162,6 +176,31 @@ class Trainer:
         self.step += 1
         if self.step % CHECKED_EVERY == 0:
             self.check_finite()
+
+    def ready(self) -> None:
+        """The network as this step needs it: grown, compiled, partly frozen."""
+        self.grow()
+        self.replica.ready_for(self.step)
+
+    def grow(self) -> None:
+        """Become the deeper network that the recipe has for this step, where it has one.
+
+        New blocks are a function of (seed, step); what the old ones have gathered stays theirs.
+        """
+        spec = spec_at(self.growths, self.first, self.step)
+        if spec == self.net.spec:
+            return
+        before, averaged = self.net, self.ema.net.state_dict() if self.ema else {}
+        state = optimiser_tensors(before, self.optimiser)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(step_seed(self.recipe.seed, self.step, 0))
+            self.hold(deepen(before, depths=spec.depths))
+        load_optimiser_tensors(self.net, self.optimiser, state)
+        if self.ema:
+            self.ema.net.load_state_dict(self.net.state_dict() | averaged)
+        self.observer.say(
+            f"step {self.step:,}: grown from {before.layers} to {self.net.layers} layers"
+        )
 
     def seed_draws(self, step: int) -> None:
         """What a step leaves out by chance is a function of (seed, step, rank)."""
@@ -280,6 +319,12 @@ class Trainer:
             "seconds": self.seconds,
             **more_metrics(judged),
         }
+        grown = [
+            {"step": growth.step, "to": growth.model}
+            for growth in self.growths
+            if growth.step // self.loader.steps == epoch
+        ]
+        row |= {"grown": grown} if grown else {}
         back = [r for r in self.rollbacks if r["step"] // self.loader.steps == epoch]
         self.history.append(row | ({"rollbacks": back} if back else {}))
         if self.ranks.first:
