@@ -33,7 +33,7 @@ def our_epoch(folder: str, *, cached: bool):
     source = open_dataset(folder).parts["train"]
     if cached:
         source = Cached(source, MemoryStore(2**32))
-    how = Augmentation(crop="resized", least_area=LEAST_AREA)
+    how = Augmentation(crop="resized", least_area=LEAST_AREA, erase=0)
     loader = Loader(source, Transform(size=SIZE), 50, augmentation=how)
     return lambda: sum(len(batch.labels) for batch in loader.epoch())
 

@@ -21,7 +21,7 @@ from resnetkit.training.recipe import override
 
 SETTINGS = {
     "model": "resnet8", "image_size": 28, "epochs": 2, "batch_size": 8, "folds": 3, "seed": 3,
-    "ema": 0.9, "threads": 1, "workers": 1,
+    "ema": 0.9, "threads": 1, "workers": 1, "precision": "fp32",
 }  # fmt: skip
 
 

@@ -48,7 +48,8 @@ def test_the_textbooks_recipe():
         0,
     )
     assert recipe.schedule.schedule == "constant"
-    assert (recipe.augmentation.crop, recipe.augmentation.flip) == ("none", False)
+    how = recipe.augmentation
+    assert (how.crop, how.flip, how.erase) == ("none", False, 0)
 
 
 def test_a_file_of_ones_own_and_flags_above_it(tmp_path):
@@ -57,7 +58,7 @@ def test_a_file_of_ones_own_and_flags_above_it(tmp_path):
     assert (recipe.epochs, recipe.optimiser.lr, recipe.augmentation.flip) == (3, 0.25, False)
     assert recipe.optimiser.momentum == Recipe().optimiser.momentum
     assert differences(Recipe(), recipe) == {
-        "epochs": "20 -> 3",
+        "epochs": "100 -> 3",
         "lr": "0.1 -> 0.25",
         "flip": "True -> False",
     }

@@ -25,7 +25,7 @@ class Augmentation:
     alternate: bool = option(
         False, "with flip: mirror a picture in every other epoch, not by chance"
     )
-    erase: float = option(0.0, "chance that a random box is made grey", least=0, most=1)
+    erase: float = option(0.25, "chance that a random box is made grey", least=0, most=1)
 
     def __post_init__(self):
         """Check the ranges."""

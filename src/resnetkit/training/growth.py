@@ -17,25 +17,25 @@ class Growth:
     spec: ResNetSpec
 
 
-def growths(recipe: Recipe, first: ResNetSpec, steps: int) -> tuple[Growth, ...]:
-    """When a run's network grows: a function of its recipe and length.
-
-    Args:
-        recipe: says at which parts of the run, and the networks' names.
-        first: the network that it begins with.
-        steps: of the whole run.
+def networks(recipe: Recipe, first: ResNetSpec) -> tuple[ResNetSpec, ...]:
+    """The networks that a run's first one becomes, one after the other.
 
     Raises:
-        UserError: a network cannot become the next one.
+        UserError: one of them cannot become the next.
     """
-    found, spec = [], first
-    for part, model in zip(recipe.growth.grow_at, recipe.growth.grow_to, strict=True):
+    found = [first]
+    for model in recipe.growth.grow_to:
         try:
-            spec = deeper_spec(spec, model)
+            found.append(deeper_spec(found[-1], model))
         except UserError as error:
             raise UserError(f"--grow-to {model}: {error}") from None
-        found.append(Growth(round(part * steps), model, spec))
-    return tuple(found)
+    return tuple(found[1:])
+
+
+def growths(recipe: Recipe, first: ResNetSpec, steps: int) -> tuple[Growth, ...]:
+    """When a run of so many steps grows, and into what; raises UserError as `networks`."""
+    how = zip(recipe.growth.grow_at, recipe.growth.grow_to, networks(recipe, first), strict=True)
+    return tuple(Growth(round(part * steps), model, spec) for part, model, spec in how)
 
 
 def spec_at(plan: tuple[Growth, ...], first: ResNetSpec, step: int) -> ResNetSpec:

@@ -81,7 +81,7 @@ class OptimiserRecipe:
     )
     accumulate: int = option(1, "compute a batch in this many pieces, for less memory", least=1)
     label_smoothing: float = option(
-        0.0, "share of a label spread over all classes", least=0, most=0.99
+        0.1, "share of a label spread over all classes", least=0, most=0.99
     )
 
 
@@ -143,7 +143,7 @@ class Recipe:
     depths: tuple[int, ...] | None = option(
         None, "blocks in each stage, such as 3,4,6,3; by default the network's own", least=1
     )
-    epochs: int = option(20, "times that every training image is seen", least=1)
+    epochs: int = option(100, "times that every training image is seen", least=1)
     batch_size: int = option(128, "images in a step, those of all ranks together", least=1)
     seed: int = option(0, "of everything that is drawn", least=0, most=2**63 - 1)
     precision: Precision = option(

@@ -25,7 +25,7 @@ from resnetkit.nets.zoo import spec_of
 from resnetkit.pretrained import Pretrained, open_pretrained
 from resnetkit.ranks import Ranks
 from resnetkit.training.freeze import frozen_parts
-from resnetkit.training.growth import growths
+from resnetkit.training.growth import networks
 from resnetkit.training.images import (
     check_classes,
     check_limit,
@@ -86,8 +86,8 @@ def plan_run(
         ancestors=begun.ancestors if begun else (),
     )
     net = starting_network(recipe, record.classes)
-    for growth in growths(recipe, net.spec, recipe.epochs):
-        net = deepen(net, depths=growth.spec.depths)
+    for spec in networks(recipe, net.spec)[-1:]:  # the deepest needs the most memory
+        net = deepen(net, depths=spec.depths)
     _check_batch(recipe, len(sources["train"]), net)
     check_room(net, recipe, len(sources["train"]), device, ranks)
     path = Path(out) if out else free_name(dataset.name, recipe.model or "")
@@ -144,7 +144,7 @@ def _check_early(recipe: Recipe, dataset: Dataset) -> None:
         if reason:
             raise UserError(f"no identity start for {recipe.model}: {reason}")
         frozen_parts(recipe.freeze, spec)
-        growths(recipe, spec, recipe.epochs)
+        networks(recipe, spec)
     check_limit(dataset, recipe)
 
 
