@@ -232,7 +232,9 @@ _FOLDER = resources.files("resnetkit.training") / "recipes"
 
 def named_recipes() -> dict[str, str]:
     """Names of the recipes that come with resnetkit -> what each is for."""
-    found = {"default": "a good start for anyone's images"}
+    found = {
+        "default": "for anyone's images: 100 epochs, an hour for 60,000 small ones on two cores"
+    }
     for file in sorted(_FOLDER.iterdir(), key=lambda f: f.name):
         if file.name.endswith(".yaml"):
             first = file.read_text(encoding="utf-8").splitlines()[0]
