@@ -34,7 +34,7 @@ from resnetkit.terminal import TerminalObserver
 from resnetkit.training.folds import FoldsResult, cross_validate, holds_folds, resume_folds
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe, override, read_recipe
-from resnetkit.training.run_folder import read_metrics
+from resnetkit.training.run_folder import RunFolder, read_metrics
 from resnetkit.training.session import RunResult, Session, resume_run, start_run
 
 
@@ -99,7 +99,9 @@ def _draw_curves(result: RunResult | FoldsResult) -> None:
         run = Path(one.run)
         if one.already_finished and (run / "curves.png").exists():
             continue
-        draw_curves(read_metrics(run / "metrics.jsonl"), run.name, run / "curves.png")
+        smoothed = RunFolder(run).recipe().optimiser.label_smoothing > 0
+        rows = read_metrics(run / "metrics.jsonl")
+        draw_curves(rows, run.name, run / "curves.png", smoothed=smoothed)
 
 
 def _located(settings: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,21 @@ def test_curves_show_every_epoch(tmp_path, monkeypatch):
     assert accuracy.lines[1].get_ydata()[-1] == rows(4)[-1]["val_top1"]
 
 
+def test_growth_is_a_named_line_where_it_happened(tmp_path, monkeypatch):
+    drawn: list[Figure] = []
+    monkeypatch.setattr(curves, "save_figure", lambda figure, _: drawn.append(figure))
+    told = [row | {"step": 10 * row["epoch"]} for row in rows(4)]
+    told[2]["grown"] = [{"step": 25, "to": "resnet56"}]
+    curves.draw_curves(told, "run", tmp_path / "x.png", smoothed=True)
+    for axes, first in zip(drawn[0].axes, ("training, labels smoothed", "training"), strict=True):
+        assert list(axes.lines[2].get_xdata()) == [2.5, 2.5]
+        assert [(text.get_text(), text.get_position()[0]) for text in axes.texts] == [
+            ("resnet56", 2.5)
+        ]
+        names = [text.get_text() for text in axes.get_legend().get_texts()]
+        assert names == [first, "validation"]
+
+
 def test_a_rollback_is_a_line_with_one_word_in_the_legend(tmp_path, monkeypatch):
     drawn: list[Figure] = []
     monkeypatch.setattr(curves, "save_figure", lambda figure, _: drawn.append(figure))

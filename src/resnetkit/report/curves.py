@@ -6,19 +6,29 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from resnetkit.report.style import BLUE, ORANGE, new_figure, plain_axes, save_figure
 
+MOST_MARKED = 40
+"""Epochs up to which each has a dot."""
 
-def draw_curves(rows: list[dict], title: str, path: Path) -> None:
-    """Draw the lines of a metrics.jsonl into a PNG; without lines there is nothing to draw."""
+
+def draw_curves(rows: list[dict], title: str, path: Path, *, smoothed: bool = False) -> None:
+    """Draw the lines of a metrics.jsonl into a PNG; without lines there is nothing to draw.
+
+    `smoothed` says that the training loss is that of smoothed labels, which cannot reach zero.
+    """
     if not rows:
         return
     figure = new_figure(8, 3.4)
     epochs = [row["epoch"] for row in rows]
+    marker = "o" if len(rows) <= MOST_MARKED else ""
     for axes, what, label in zip(
         figure.subplots(1, 2), ("loss", "top1"), ("Loss", "Top-1 accuracy"), strict=True
     ):
         for part, name, colour in (("train", "training", BLUE), ("val", "validation", ORANGE)):
             values = [row[f"{part}_{what}"] for row in rows]
-            axes.plot(epochs, values, color=colour, marker="o", markersize=3.5, label=name)
+            kind = ", labels smoothed" if smoothed and (part, what) == ("train", "loss") else ""
+            axes.plot(
+                epochs, values, color=colour, marker=marker, markersize=3.5, label=name + kind
+            )
         if what == "top1" and "val_map" in rows[0]:
             values = [row["val_map"] for row in rows]
             axes.plot(epochs, values, "--", color=ORANGE, label="validation mAP")
@@ -34,8 +44,9 @@ def draw_curves(rows: list[dict], title: str, path: Path) -> None:
                 axes.axvline(row["epoch"], color="#999999", linewidth=0.8, label=name)
             for growth in row.get("grown", ()):
                 at = growth["step"] / row["step"] * row["epoch"]
-                name = f"grown into {growth['to']}"
-                axes.axvline(at, color="#999999", linewidth=0.8, linestyle="--", label=name)
+                axes.axvline(at, color="#999999", linewidth=0.8, linestyle="--")
+                place = axes.get_xaxis_transform()  # above the frame, where no curve can be
+                axes.text(at, 1.01, growth["to"], transform=place, ha="center", fontsize=7)
         plain_axes(axes)
         axes.legend(frameon=False)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
