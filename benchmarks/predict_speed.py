@@ -27,7 +27,6 @@ from resnetkit.data.sources import Subset, open_dataset
 from resnetkit.data.transform import Transform
 from resnetkit.machine import ready_machine
 from resnetkit.training.observer import Observer
-from resnetkit.training.session import RunResult
 from turns import answer, keep, median_of, ratio, take_turns
 
 MODEL, SIZE = "resnet50", 224
@@ -72,14 +71,16 @@ def side(who: str, batch: int) -> None:
 
 
 def trained() -> Classifier:
-    """A network that is sure of most images and not of all."""
+    """A network that is sure of most images and not of all: learnt small, then at full size."""
     with tempfile.TemporaryDirectory() as place:
-        run = rk.train(
-            "fashion-mnist", model=MODEL, image_size=SIZE, limit=3000, epochs=4, batch_size=50,
-            out=str(Path(place) / "run"), observer=Observer(),
-        )  # fmt: skip
-        assert isinstance(run, RunResult)
-        return rk.load(run.run)
+        small, large = str(Path(place) / "small"), str(Path(place) / "large")
+        rk.train("fashion-mnist", model=MODEL, image_size=64, limit=12_000, epochs=5, lr=0.05,
+                 batch_size=64, label_smoothing=0.0, erase=0.0, identity_start=True, out=small,
+                 observer=Observer())  # fmt: skip
+        rk.train("fashion-mnist", model=MODEL, image_size=SIZE, limit=2000, epochs=1, lr=0.01,
+                 batch_size=32, label_smoothing=0.0, erase=0.0, weights=small, out=large,
+                 observer=Observer())  # fmt: skip
+        return rk.load(large)
 
 
 def differences() -> dict:

@@ -210,7 +210,7 @@ names. Use it with resnetkit:
 """
 
     def _ancestry(self) -> str:
-        return "".join(f"- Grown from {line}.\n" for line in self.training.ancestors)
+        return "".join(f"- Descends from {line}.\n" for line in self.training.ancestors)
 
 
 @dataclass(frozen=True)

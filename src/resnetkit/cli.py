@@ -47,10 +47,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
     try:
         options = make_parser(runs).parse_args(arguments)
-        if (
-            options.run in (predict, check, compare, convert, deepen, bench, models)
-            and not is_first()
-        ):
+        if options.run not in (train, evaluate) and not is_first():
             return 0  # torchrun has started several of us, and one is enough
         code = options.run(options)
         sys.stdout.flush()

@@ -113,7 +113,7 @@ def test_a_deepened_classifier_is_trained_on_and_remembered(grown, tmp_path):
         str(grown),
         str(tmp_path / "deeper"),
     ]
-    assert f"- Grown from {grown}: resnet20" in (
+    assert f"- Descends from {grown}: resnet20" in (
         tmp_path / "on" / "classifier" / "README.md"
     ).read_text(encoding="utf-8")
     record = json.loads((tmp_path / "on" / "data.json").read_text(encoding="utf-8"))
