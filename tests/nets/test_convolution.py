@@ -5,22 +5,23 @@ import torch
 from torch.nn import functional
 
 from resnetkit.nets import convolution
-from resnetkit.nets.convolution import Convolution3x3
+from resnetkit.nets.convolution import Convolution1x1, Convolution3x3, make_convolution
 
 
+@pytest.mark.parametrize("side", [1, 3])
 @pytest.mark.parametrize(("size", "stride"), [((3, 3), 1), ((6, 6), 2), ((5, 3), 2), ((1, 1), 1),
                                               ((4, 4), 1), ((7, 8), 2), ((2, 1), 2)])  # fmt: skip
-def test_sums_and_gradients(size, stride, monkeypatch):
+def test_sums_and_gradients(side, size, stride, monkeypatch):
     monkeypatch.setattr(convolution, "LEAST_WIDTH", 1)
     torch.manual_seed(0)
-    layer = Convolution3x3(8, 12, stride, 1).to(memory_format=torch.channels_last)
+    layer = make_convolution(8, 12, side, stride, 1).to(memory_format=torch.channels_last)
     x = torch.randn(5, 8, *size).to(memory_format=torch.channels_last).requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
-        assert layer._as_product(x)
         out = layer(x)
+    assert "Convolution" not in out.grad_fn.name()
     weight = layer.weight.detach().clone().requires_grad_()
     given = x.detach().clone().requires_grad_()
-    exact = functional.conv2d(given, weight, stride=stride, padding=1)
+    exact = functional.conv2d(given, weight, stride=stride, padding=side // 2)
     assert out.shape == exact.shape
     assert out.dtype == torch.bfloat16
     gradient = torch.randn_like(exact)
@@ -31,17 +32,25 @@ def test_sums_and_gradients(size, stride, monkeypatch):
         assert (near - true).abs().max() < 0.02 * true.abs().max()
 
 
-def test_when_it_is_a_product():
-    layer = Convolution3x3(512, 512, 1, 1)
-    small, large = torch.zeros(2, 512, 4, 4), torch.zeros(2, 512, 5, 4)
-    assert not layer._as_product(small)
+@pytest.mark.parametrize(
+    ("layer", "side", "product"),
+    [
+        (Convolution3x3(512, 512, 1, 1), 4, True),
+        (Convolution3x3(512, 512, 1, 1), 5, False),
+        (Convolution3x3(512, 512, 2, 1), 8, True),
+        (Convolution3x3(512, 256, 1, 1), 4, False),
+        (Convolution3x3(512, 512, 1, 2), 4, False),
+        (Convolution1x1(8, 16, 1), 7, True),
+        (Convolution1x1(8, 16, 1), 8, False),
+        (Convolution1x1(8, 16, 2), 14, True),
+        (Convolution1x1(8, 16, 1, groups=2), 7, False),
+    ],
+)
+def test_when_it_is_a_product(layer, side, product):
+    x = torch.zeros(2, layer.in_channels, side, side)
+    assert "Convolution" in layer(x).grad_fn.name()
     with torch.autocast("cpu", torch.bfloat16):
-        assert layer._as_product(small)
-        assert not layer._as_product(large)
-        assert not Convolution3x3(512, 256, 1, 1)._as_product(small)
-        assert not Convolution3x3(512, 512, 1, 2)._as_product(small)
-        with torch.no_grad():
-            assert not layer._as_product(small)
+        assert ("Convolution" not in layer(x).grad_fn.name()) == product
 
 
 def test_nothing_flows_to_an_image_that_needs_no_gradient(monkeypatch):

@@ -8,7 +8,6 @@ from tests.training.runs import assert_equal_bits, metrics, stop_and_resume, tra
 
 import resnetkit as rk
 from resnetkit.training import trainer as trainer_module
-from resnetkit.training.optim import optimiser_tensors
 
 GROWING = {"grow_at": (0.3, 0.7), "grow_to": ("resnet14", "resnet20")}
 """Of 30 steps: at steps 9 and 21."""
@@ -44,14 +43,14 @@ def test_growing_changes_no_output_and_forgets_nothing(tmp_path, monkeypatch, op
 
     def watched(trainer):
         x = torch.randn(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-        before = {**optimiser_tensors(trainer.net, trainer.optimiser)}
+        before = {**trainer.optimiser.tensors()}
         nets = (trainer.net, trainer.ema.net)
         with torch.no_grad():
             outputs = [net.eval()(x) for net in nets]
         layers = trainer.net.layers
         grow(trainer)
         if trainer.net.layers > layers:
-            after = optimiser_tensors(trainer.net, trainer.optimiser)
+            after = trainer.optimiser.tensors()
             assert all(torch.equal(value, after[name]) for name, value in before.items())
             with torch.no_grad():
                 for net, output in zip((trainer.net, trainer.ema.net), outputs, strict=True):

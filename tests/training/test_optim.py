@@ -1,15 +1,14 @@
 """Optimisers against the formulas of their papers, in float64."""
 
+import copy
+import gc
+import weakref
+
 import pytest
 import torch
 
 import resnetkit as rk
-from resnetkit.training.optim import (
-    Ema,
-    load_optimiser_tensors,
-    make_optimiser,
-    optimiser_tensors,
-)
+from resnetkit.training.optim import Ema, Optimiser
 from resnetkit.training.recipe import OptimiserRecipe
 
 
@@ -21,7 +20,7 @@ class Two(torch.nn.Module):
 
 
 def steps(net: Two, recipe: OptimiserRecipe, gradients: list) -> None:
-    optimiser = make_optimiser(net, recipe)
+    optimiser = Optimiser(net, recipe)
     for weight, bias in gradients:
         net.weight.grad, net.bias.grad = weight.clone(), bias.clone()
         optimiser.step()
@@ -73,16 +72,49 @@ def test_state_goes_into_tensors_and_back(kind):
     torch.manual_seed(1)
     broken = Two()
     steps(whole, recipe, gradients)
-    first = make_optimiser(broken, recipe)
+    first = Optimiser(broken, recipe)
     for i, (weight, bias) in enumerate(gradients):
         if i == 3:
-            kept = {name: t.clone() for name, t in optimiser_tensors(broken, first).items()}
-            first = make_optimiser(broken, recipe)
-            load_optimiser_tensors(broken, first, kept)
+            kept = {name: t.clone() for name, t in first.tensors().items()}
+            first = Optimiser(broken, recipe)
+            first.load_tensors(kept)
         broken.weight.grad, broken.bias.grad = weight.clone(), bias.clone()
         first.step()
     assert torch.equal(whole.weight, broken.weight)
     assert torch.equal(whole.bias, broken.bias)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_weights_that_lie_channels_last_learn_the_same(kind):
+    """What is learnt does not depend on the layout, and the state has the weights' shape."""
+    recipe = OptimiserRecipe(optimiser=kind, lr=0.01)
+    torch.manual_seed(0)
+    plain = torch.nn.Sequential(torch.nn.Conv2d(5, 6, 3), torch.nn.Conv2d(6, 4, 1))
+    lying = copy.deepcopy(plain).to(memory_format=torch.channels_last)
+    optimisers = [Optimiser(net, recipe) for net in (plain, lying)]
+    for _ in range(3):
+        for pair in zip(plain.parameters(), lying.parameters(), strict=True):
+            gradient = torch.randn(pair[0].shape)
+            for p in pair:
+                p.grad = torch.empty_like(p).copy_(gradient)
+        for optimiser in optimisers:
+            optimiser.step()
+    first, second = (optimiser.tensors() for optimiser in optimisers)
+    assert first.keys() == second.keys()
+    for one, other in (*zip(first.values(), second.values(), strict=True),
+                       *zip(plain.parameters(), lying.parameters(), strict=True)):  # fmt: skip
+        torch.testing.assert_close(one, other)
+
+
+def test_gradients_do_not_outlive_a_step():
+    net = torch.nn.Conv2d(5, 6, 3).to(memory_format=torch.channels_last)
+    optimiser = Optimiser(net, OptimiserRecipe())
+    net.weight.grad = torch.ones_like(net.weight)
+    kept = weakref.ref(net.weight.grad)
+    optimiser.step()
+    net.zero_grad()
+    gc.collect()
+    assert kept() is None
 
 
 def test_ema_is_its_recurrence():

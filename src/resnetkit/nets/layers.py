@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from resnetkit.nets.convolution import make_convolution
 from resnetkit.nets.spec import ResNetSpec
 
 
@@ -42,7 +43,7 @@ class Projection(nn.Module):
         self.pool = average_pool(2, stride) if pools else nn.Identity()
         side = spec.shortcut_kernel if stride > 1 else 1
         step = 1 if pools else stride
-        self.conv = nn.Conv2d(inputs, outputs, side, step, padding=side // 2, bias=False)
+        self.conv = make_convolution(inputs, outputs, side, step, groups=1)
         normed = spec.order in ("a", "c", "d")
         self.norm = make_norm(spec, outputs) if normed else nn.Identity()
 

@@ -12,58 +12,111 @@ from resnetkit.training.recipe import OptimiserRecipe
 Net = TypeVar("Net", bound=nn.Module)
 
 
-def make_optimiser(
-    net: nn.Module, recipe: OptimiserRecipe, rates: Mapping[nn.Parameter, float] | None = None
-) -> torch.optim.Optimizer:
-    """The recipe's optimiser over all parameters, fused into one kernel a step.
+class Optimiser:
+    """The recipe's optimiser over all parameters of a network, fused into one kernel a step.
 
-    Without `decay_norms`, vectors (scales, shifts and biases) are in a group without weight
-    decay (He 2019, arXiv 1812.01187, section 3.1). A group's `rate` is what the schedule's
-    learning rate is multiplied by for it: of `rates`, or 1.
+    torch's kernel reads a tensor in the order of its dimensions. It is given views of weights and
+    gradients whose dimensions are in the order of memory: of channels-last ones it would make
+    copies, which take twice as long as the step itself.
+
+    Without `decay_norms`, vectors (scales, shifts and biases) have no weight decay (He 2019, arXiv
+    1812.01187, section 3.1).
+
+    Args:
+        net: on its device, in its memory layout; both must stay.
+        recipe: which optimiser, and its numbers.
+        rates: what the learning rate of a parameter is multiplied by; 1 where it is not named.
     """
-    sorted_out: dict[tuple[float, bool], list[nn.Parameter]] = {}
-    for parameter in net.parameters():
-        rate = (rates or {}).get(parameter, 1.0)
-        decayed = parameter.ndim > 1 or recipe.decay_norms
-        sorted_out.setdefault((rate, decayed), []).append(parameter)
-    groups = [
-        {"params": members, "rate": rate} | ({} if decayed else {"weight_decay": 0.0})
-        for (rate, decayed), members in sorted_out.items()
-    ]
-    lr, decay = recipe.lr, recipe.weight_decay
-    if recipe.optimiser == "adamw":
-        return torch.optim.AdamW(groups, lr, weight_decay=decay, fused=True)
-    sgd = torch.optim.SGD(
-        groups, lr, recipe.momentum, weight_decay=decay, nesterov=recipe.nesterov, fused=True
-    )
-    if recipe.momentum:  # parameters that learn later than others in their group need one too
-        for parameter in net.parameters():
-            sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
-    return sgd
 
+    def __init__(
+        self,
+        net: nn.Module,
+        recipe: OptimiserRecipe,
+        rates: Mapping[nn.Parameter, float] | None = None,
+    ):
+        self._views = {name: (p, _by_memory(p, p).detach()) for name, p in net.named_parameters()}
+        sorted_out: dict[tuple[float, bool], list[torch.Tensor]] = {}
+        for parameter, view in self._views.values():
+            rate = (rates or {}).get(parameter, 1.0)
+            decayed = parameter.ndim > 1 or recipe.decay_norms
+            sorted_out.setdefault((rate, decayed), []).append(view)
+        groups = [
+            {"params": members, "rate": rate} | ({} if decayed else {"weight_decay": 0.0})
+            for (rate, decayed), members in sorted_out.items()
+        ]
+        self._optimiser = self._made(groups, recipe)
 
-def optimiser_tensors(net: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """The optimiser's state by `parameter name/key`."""
-    return {
-        f"{name}/{key}": value
-        for name, parameter in net.named_parameters()
-        for key, value in optimiser.state.get(parameter, {}).items()
-        if value is not None
-    }
-
-
-def load_optimiser_tensors(
-    net: nn.Module, optimiser: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]
-) -> None:
-    """Put back what `optimiser_tensors` gave, in each parameter's own memory layout."""
-    parameters = dict(net.named_parameters())
-    for name, value in tensors.items():
-        owner, key = name.rsplit("/", 1)
-        parameter = parameters[owner]
-        like = parameter if value.shape == parameter.shape else value
-        optimiser.state[parameter][key] = torch.empty_like(like, device=parameter.device).copy_(
-            value
+    def _made(self, groups: list[dict], recipe: OptimiserRecipe) -> torch.optim.Optimizer:
+        lr, decay = recipe.lr, recipe.weight_decay
+        if recipe.optimiser == "adamw":
+            return torch.optim.AdamW(groups, lr, weight_decay=decay, fused=True)
+        sgd = torch.optim.SGD(
+            groups, lr, recipe.momentum, weight_decay=decay, nesterov=recipe.nesterov, fused=True
         )
+        if recipe.momentum:  # parameters that learn later than others in their group need one too
+            for _, view in self._views.values():
+                sgd.state[view]["momentum_buffer"] = torch.zeros_like(view)
+        return sgd
+
+    def set_rate(self, lr: float) -> None:
+        """The learning rate of the next step; groups take their part of it."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = lr * group["rate"]
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the last layer."""
+        return self._optimiser.param_groups[-1]["lr"]
+
+    def step(self, skip: torch.Tensor | None = None) -> None:
+        """Apply the gradients of all parameters that have one.
+
+        Args:
+            skip: a scalar on the device; where it is not 0, nothing changes.
+        """
+        for parameter, view in self._views.values():
+            gradient = parameter.grad
+            view.grad = None if gradient is None else _by_memory(gradient, parameter)
+        if skip is not None:
+            self._optimiser.found_inf = skip  # ty: ignore[missing-attribute]
+        self._optimiser.step()
+        self._optimiser.zero_grad()  # or they would stay until the next step
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The optimiser's state by `parameter name/key`, in the parameter's shape."""
+        return {
+            f"{name}/{key}": _by_name(value, parameter) if value.ndim else value
+            for name, (parameter, view) in self._views.items()
+            for key, value in self._optimiser.state.get(view, {}).items()
+            if value is not None
+        }
+
+    def load_tensors(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Put back what `tensors` gave, of this network or of one that it contains."""
+        for name, value in tensors.items():
+            owner, key = name.rsplit("/", 1)
+            parameter, view = self._views[owner]
+            like = parameter if value.shape == parameter.shape else value
+            laid_out = torch.empty_like(like, device=parameter.device).copy_(value)
+            self._optimiser.state[view][key] = (
+                _by_memory(laid_out, parameter) if like is parameter else laid_out
+            )
+
+
+def _lies_channels_last(parameter: torch.Tensor) -> bool:
+    return not parameter.is_contiguous() and parameter.is_contiguous(
+        memory_format=torch.channels_last
+    )
+
+
+def _by_memory(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """A view of a parameter, or of what has its shape, whose dimensions are in memory's order."""
+    return tensor.permute(0, 2, 3, 1) if _lies_channels_last(parameter) else tensor
+
+
+def _by_name(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
+    """The opposite of `_by_memory`."""
+    return tensor.permute(0, 3, 1, 2) if _lies_channels_last(parameter) else tensor
 
 
 class Ema(Generic[Net]):

@@ -12,7 +12,6 @@ from resnetkit.nets.create import blank
 from resnetkit.nets.resnet import ResNet, with_layout
 from resnetkit.nets.spec import ResNetSpec
 from resnetkit.training import checkpoint
-from resnetkit.training.optim import load_optimiser_tensors, optimiser_tensors
 from resnetkit.training.recipe import Recipe, differences
 from resnetkit.training.schedule import depends_on_length
 
@@ -25,8 +24,7 @@ def take(trainer: "Trainer") -> checkpoint.State:
     tensors = {f"net/{name}": t for name, t in trainer.net.state_dict().items()}
     if trainer.ema:
         tensors |= {f"ema/{name}": t for name, t in trainer.ema.net.state_dict().items()}
-    state = optimiser_tensors(trainer.net, trainer.optimiser)
-    tensors |= {f"optimiser/{name}": t for name, t in state.items()}
+    tensors |= {f"optimiser/{name}": t for name, t in trainer.optimiser.tensors().items()}
     tensors["sums"] = trainer.sums
     own = _own(trainer)
     for rank, packed in enumerate(trainer.ranks.gather(_pack(own))):
@@ -66,7 +64,7 @@ def put_back(trainer: "Trainer", state: checkpoint.State) -> None:
     trainer.net.load_state_dict(groups["net"])
     if trainer.ema:
         trainer.ema.net.load_state_dict(groups["ema"])
-    load_optimiser_tensors(trainer.net, trainer.optimiser, groups["optimiser"])
+    trainer.optimiser.load_tensors(groups["optimiser"])
     trainer.sums.copy_(sums)
     trainer.step, trainer.history = state.step, state.history
     trainer.rollbacks = state.rollbacks

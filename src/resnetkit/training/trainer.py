@@ -21,12 +21,7 @@ from resnetkit.training.growth import growths, spec_at
 from resnetkit.training.loss import loss_and_right, more_metrics
 from resnetkit.training.nonfinite import ForwardWatch, NonFinite, first_bad_gradient
 from resnetkit.training.observer import Observer, Pulse
-from resnetkit.training.optim import (
-    Ema,
-    load_optimiser_tensors,
-    make_optimiser,
-    optimiser_tensors,
-)
+from resnetkit.training.optim import Ema, Optimiser
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.replica import Replica
 from resnetkit.training.run_folder import RunFolder
@@ -103,7 +98,7 @@ class Trainer:
         recipe = self.recipe.optimiser
         self.net = net
         self.replica = Replica(net, self.recipe, self.ranks, self.steps)
-        self.optimiser = make_optimiser(net, recipe, layer_rates(net, recipe.layer_decay))
+        self.optimiser = Optimiser(net, recipe, layer_rates(net, recipe.layer_decay))
         self.ema = Ema(net, recipe.ema) if recipe.ema else None
 
     def fit(self, stop: StopRequest, checkpoint_seconds: float) -> None:
@@ -158,10 +153,8 @@ class Trainer:
         recipe = self.recipe.optimiser
         self.ready()
         lr = recipe.lr * factor(self.recipe.schedule, self.step, self.steps)
-        lr *= 0.5 ** len(self.rollbacks)
-        for group in self.optimiser.param_groups:
-            group["lr"] = lr * group["rate"]
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.set_rate(lr * 0.5 ** len(self.rollbacks))
+        self.net.zero_grad()
         finite = torch.ones((), dtype=torch.bool, device=self.device)
         self.seed_draws(self.step)
         if len(batch.labels) or self.recipe.sync_bn:
@@ -191,11 +184,11 @@ class Trainer:
         if spec == self.net.spec:
             return
         before, averaged = self.net, self.ema.net.state_dict() if self.ema else {}
-        state = optimiser_tensors(before, self.optimiser)
+        state = self.optimiser.tensors()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(step_seed(self.recipe.seed, self.step, 0))
             self.hold(deepen(before, depths=spec.depths))
-        load_optimiser_tensors(self.net, self.optimiser, state)
+        self.optimiser.load_tensors(state)
         if self.ema:
             self.ema.net.load_state_dict(self.net.state_dict() | averaged)
         self.observer.say(
@@ -243,8 +236,7 @@ class Trainer:
             torch.nn.utils.clip_grads_with_norm_(parameters, self.recipe.optimiser.clip, norm)
         finite = self.ranks.all_true(finite & norm.isfinite())
         self.bad_step = torch.where((self.bad_step < 0) & ~finite, self.step, self.bad_step)
-        self.optimiser.found_inf = (self.bad_step >= 0).float()  # ty: ignore[missing-attribute]
-        self.optimiser.step()
+        self.optimiser.step(skip=(self.bad_step >= 0).float())
 
     def check_finite(self) -> None:
         """Stop before anything that is not a number is saved."""
@@ -257,7 +249,7 @@ class Trainer:
         Weights are still those of that step, and its batch is a function of its number.
         """
         batch = self.loader.batch(*divmod(step, self.loader.steps))
-        self.optimiser.zero_grad(set_to_none=True)
+        self.net.zero_grad()
         first = ""
         self.seed_draws(step)
         with ForwardWatch(self.net) as watch:
@@ -310,7 +302,7 @@ class Trainer:
         row = {
             "epoch": epoch + 1,
             "step": self.step,
-            "lr": self.optimiser.param_groups[-1]["lr"],
+            "lr": self.optimiser.rate,
             "train_loss": loss / images,
             "train_top1": right / images,
             "val_loss": judged.loss,
