@@ -7,7 +7,7 @@ RUN     := $(VENV)/bin/resnetkit
 DEMO    := runs/demo
 PEERS   := .venv-peers
 
-.PHONY: help demo test check data kill-resume kill-ranks data-checks zoo zoo-page bench speed speed-folder speed-page fast default peers clean
+.PHONY: help demo test check data kill-resume kill-ranks data-checks zoo zoo-page bench speed speed-folder speed-page fast default best peers clean
 
 help:
 	@echo "make demo         train on Fashion-MNIST, look at it, use it (about 3 minutes)"
@@ -22,6 +22,7 @@ help:
 	@echo "make speed-folder training on 20,000 JPEGs against the plain loop (20 minutes)"
 	@echo "make fast         --recipe fast against the textbook's recipe (25 minutes)"
 	@echo "make default      the default recipe on Fashion-MNIST (three quarters of an hour)"
+	@echo "make best         the best recipe on Fashion-MNIST (three quarters of an hour)"
 	@echo "make bench        training speed against torchvision, textbook against default (half an hour)"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -105,7 +106,10 @@ fast: data peers
 	$(PYTHON) benchmarks/fast_recipe.py --peers $(PEERS)/bin/python
 
 default: data
-	$(PYTHON) benchmarks/default_recipe.py
+	$(PYTHON) benchmarks/long_recipe.py default
+
+best: data
+	$(PYTHON) benchmarks/long_recipe.py best
 
 clean:
 	rm -rf $(VENV) $(PEERS) build src/*.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

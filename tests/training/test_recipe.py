@@ -5,6 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from resnetkit import Recipe, UserError
+from resnetkit.nets.zoo import spec_of
 from resnetkit.training.recipe import (
     DataRecipe,
     Facts,
@@ -27,7 +28,7 @@ def test_flat_names_are_unique():
     assert len(flat_fields()) == len(dataclasses.fields(Recipe)) - len(parts) + inside
 
 
-@pytest.mark.parametrize("name", ["default", "fast", "textbook"])
+@pytest.mark.parametrize("name", ["best", "default", "fast", "textbook"])
 def test_yaml_round_trip(name):
     recipe = read_recipe(name)
     assert parse_recipe(recipe.to_yaml(), "x") == recipe
@@ -121,6 +122,13 @@ def test_any_path_survives_yaml(path):
 def test_numbers_as_people_write_them():
     recipe = parse_recipe("optimiser: {lr: 1e-3, weight_decay: 0}", "x")
     assert (recipe.optimiser.lr, recipe.optimiser.weight_decay) == (0.001, 0.0)
+
+
+def test_the_best_recipe_is_wider_and_judges_both_ways():
+    best, default = (resolve(read_recipe(name), SMALL) for name in ("best", "default"))
+    assert max(spec_of(best.model).widths) > max(spec_of(default.model).widths)
+    assert best.data.mirror
+    assert best.augmentation.erase > default.augmentation.erase
 
 
 def test_the_fast_recipe():
