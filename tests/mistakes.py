@@ -32,6 +32,13 @@ MISTAKES = [
     ("train fashion-mnist --limit 5", "--limit 5 is less than one image for each of 10 classes"),
     ("train fashion-mnist --threads 0", "--threads must be 1 to 1024, not 0"),
     ("train fashion-mnist --workers -1", "--workers must be 0 to 1024, not -1"),
+    ("train fashion-mnist --memory plenty", "--memory must be a size such as 800MB or 4GB"),
+    ("train fashion-mnist --memory auto --compile", "which compiled code cannot"),
+    ("train fashion-mnist --memory 9MB --model resnet56", "allowed by --memory 9MB"),
+    (
+        "train fashion-mnist --memory 50MB --model resnet56",
+        "MB at the least and 50.0 MB are allowed by --memory 50MB; --batch-size",
+    ),
     ("train fashion-mnist --device tpu", "'tpu' is not one of auto, cpu, cuda, mps"),
     ("train fashion-mnist --checkpoint-seconds nan", "--checkpoint-seconds must be"),
     ("train fashion-mnist --data-dir {tmp}", "has no train-images"),

@@ -113,6 +113,9 @@ def _train(parser: Parser) -> None:
     )
     help_size = "of the cache, such as 4GB; default: half of the memory that is free"
     add("--cache-size", metavar="SIZE", help=help_size)
+    help_memory = "that a training step may take, such as 2GB, or auto: what is free; blocks are "
+    help_memory += "computed anew in the backward pass where needed: the same bits"
+    add("--memory", metavar="SIZE|auto", help=help_memory)
     add("--tensorboard", action="store_true", help="write <run>/tensorboard as well (an extra)")
     help_timeout = "under torchrun: a rank that is silent for so long ends the job; default: 300"
     add("--rank-timeout", type=_seconds, default=300.0, metavar="S", help=help_timeout)

@@ -16,7 +16,6 @@ from resnetkit.data.cache import (
     check_store,
     make_folder,
     open_store,
-    parse_size,
 )
 from resnetkit.data.loader import Loader
 from resnetkit.data.sources import FileSource, open_dataset
@@ -117,17 +116,6 @@ def test_the_oldest_go_when_there_are_too_many(source, tmp_path):
     left = set(tmp_path.glob("*/*.pixels"))
     assert store.used <= 3 * size
     assert left <= set(files[-4:])
-
-
-@pytest.mark.parametrize("text", ["4GB", "4G", "4000MB", "4000000000", " 4gb "])
-def test_sizes(text):
-    assert parse_size(text) == 4 * 10**9
-
-
-@pytest.mark.parametrize("text", ["", "GB", "-1GB", "0", "nan", "4 apples", "1e99"])
-def test_what_is_no_size(text):
-    with pytest.raises(UserError, match="cache-size"):
-        parse_size(text)
 
 
 def test_where_no_folder_can_be(tmp_path):

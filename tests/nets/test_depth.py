@@ -102,12 +102,10 @@ def test_new_blocks_learn_at_the_second_step(name):
 
 def test_what_a_network_is_stays():
     net = with_layout(lived_in("resnet8"), channels_last=True).double()
-    net.checkpointing = True
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     deeper = rk.deepen(net, "resnet14")
     assert deeper.head.weight.dtype == torch.float64
     assert has_channels_last(deeper)
-    assert deeper.checkpointing
     assert deeper.spec == replace(net.spec, depths=(2, 2, 2))
     assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
     assert not has_channels_last(rk.deepen(lived_in("resnet8"), "resnet14"))

@@ -11,11 +11,12 @@ import resnetkit as rk
 from resnetkit.nets.zoo import ZOO
 
 
-@pytest.mark.parametrize("spec", list(SHORT)[::3], ids=list(SHORT.values())[::3])
-def test_gradients_and_statistics_are_equal_bit_for_bit(spec):
+@pytest.mark.parametrize("segments", [(1, 2), (3,)])
+@pytest.mark.parametrize("spec", list(SHORT), ids=list(SHORT.values()))
+def test_gradients_and_statistics_are_equal_bit_for_bit(spec, segments):
     plain = rk.create(replace(spec, classes=3, drop_path=0.3))
     saving = copy.deepcopy(plain)
-    saving.checkpointing = True
+    saving.segments = segments
     x = torch.randn(3, 3, 32, 32)
     for net in (plain, saving):
         torch.manual_seed(4)
@@ -30,9 +31,9 @@ def test_gradients_and_statistics_are_equal_bit_for_bit(spec):
 def test_less_is_kept_for_the_backward_pass():
     x = torch.randn(4, 3, 32, 32)
 
-    def kept(checkpointing: bool) -> int:
+    def kept(segments: tuple[int, ...]) -> int:
         net = rk.create(replace(ZOO["resnet20"], depths=(9, 9, 9)))
-        net.checkpointing = checkpointing
+        net.segments = segments
         sizes = {}
 
         def pack(tensor):
@@ -43,12 +44,15 @@ def test_less_is_kept_for_the_backward_pass():
             net(x).sum()
         return sum(sizes.values()) - sum(p.numel() for p in net.parameters())
 
-    assert kept(True) < 0.35 * kept(False)
+    plain = kept(())
+    assert kept((1,) * 27) < 0.35 * plain
+    assert kept((3,) * 9) < 0.15 * plain
+    assert kept((3,) * 9) < kept((3,) * 5) < plain
 
 
 def test_a_second_backward_pass():
     net = rk.create("resnet8")
-    net.checkpointing = True
+    net.segments = (2,)
     loss = net(torch.randn(4, 3, 16, 16)).sum()
     loss.backward(retain_graph=True)
     first = net.stem.conv.weight.grad.clone()

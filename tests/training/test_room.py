@@ -1,17 +1,23 @@
 """A batch that does not fit is refused before anything is made, and what fits is named."""
 
 import re
+from pathlib import Path
 
 import pytest
-import torch
 
 import resnetkit as rk
 from resnetkit import UserError
 from resnetkit.ranks import Ranks
 from resnetkit.training import room
+from resnetkit.training.footprint import footprint
 from resnetkit.training.recipe import DataRecipe, OptimiserRecipe, Recipe
 
-CPU, ALONE = torch.device("cpu"), Ranks()
+ALONE = Ranks()
+
+
+def check(net, recipe, images, megabytes, asked=None):
+    size = None if megabytes is None else megabytes * 2**20
+    room.check_room(net, recipe, images, room.Room(size, asked), ALONE)
 
 
 def recipe(batch_size: int, **optimiser) -> Recipe:
@@ -26,36 +32,23 @@ def net():
     return rk.create("resnet20", classes=10)
 
 
-def test_what_an_image_leaves_behind_grows_with_its_area(net):
-    before = {name: t.clone() for name, t in net.state_dict().items()}
-    small = room.image_bytes(net, recipe(8))
-    large = room.image_bytes(net, Recipe(precision="fp32", data=DataRecipe(image_size=64)))
-    assert 3.5 < large / small < 4.5
-    bf16 = room.image_bytes(net, Recipe(precision="bf16", data=DataRecipe(image_size=32)))
-    assert bf16 < 0.7 * small
-    assert all(torch.equal(t, before[name]) for name, t in net.state_dict().items())
-
-
-def test_what_fits_is_named_and_fits(net, monkeypatch):
-    monkeypatch.setattr(room, "available_memory", lambda: 200 * 2**20)
-    room.check_room(net, recipe(16), 50_000, CPU, ALONE)
+def test_what_fits_is_named_and_fits(net):
+    check(net, recipe(16), 50_000, 200)
     with pytest.raises(UserError, match="a batch of 4,096 images does not fit memory") as error:
-        room.check_room(net, recipe(4096), 50_000, CPU, ALONE)
+        check(net, recipe(4096), 50_000, 200)
     batch = int(re.search(r"--batch-size (\d+) fits", str(error.value))[1])
     pieces = int(re.search(r"--accumulate (\d+)", str(error.value))[1])
-    room.check_room(net, recipe(batch), 50_000, CPU, ALONE)
-    room.check_room(net, recipe(4096, accumulate=pieces), 50_000, CPU, ALONE)
+    check(net, recipe(batch), 50_000, 200)
+    check(net, recipe(4096, accumulate=pieces), 50_000, 200)
     with pytest.raises(UserError):
-        room.check_room(net, recipe(2 * batch), 50_000, CPU, ALONE)
-    room.check_room(net, recipe(4096), 20, CPU, ALONE)  # so many images there are
+        check(net, recipe(2 * batch), 50_000, 200)
+    check(net, recipe(4096), 20, 200)  # so many images there are
 
 
-def test_where_nothing_fits_or_nothing_is_known(net, monkeypatch):
-    monkeypatch.setattr(room, "available_memory", lambda: 2**20)
+def test_where_nothing_fits_or_nothing_is_known(net):
     with pytest.raises(UserError, match="resnet20 at 32 pixels does not fit memory"):
-        room.check_room(net, recipe(8), 100, CPU, ALONE)
-    monkeypatch.setattr(room, "available_memory", lambda: None)
-    room.check_room(net, recipe(10**6), 10**6, CPU, ALONE)
+        check(net, recipe(8), 100, 1)
+    check(net, recipe(10**6), 10**6, None)
 
 
 def test_nothing_is_made(monkeypatch, tmp_path):
@@ -64,3 +57,32 @@ def test_nothing_is_made(monkeypatch, tmp_path):
     with pytest.raises(UserError, match="does not fit memory"):
         rk.train("fashion-mnist", model="resnet110", batch_size=4000, limit=5000, out=str(out))
     assert not list(tmp_path.iterdir())
+
+
+def test_memory_of_ones_own(net):
+    """A budget is met by computing blocks anew; where it cannot be, the least that can is named."""
+    left = footprint(net, recipe(1))
+    plain, sparing = left.peak(), left.peak(left.segmented(9))
+    assert sparing < plain / 2
+    roomy, tight = (room.Room(int(5e6 + 2 * 64 * kept), "--memory X") for kept in (plain, sparing))
+    for budget in (roomy, tight):
+        room.check_room(net, recipe(64), 50_000, budget, ALONE)
+        budget.arrange(net, recipe(64), 64)
+        assert bool(net.segments) == (budget is tight)
+    assert re.search(r"\d+ of 9 blocks are computed anew, in \d segments", tight.told(net))
+    with pytest.raises(UserError, match=r"batch of 64 .* needs about .* allowed by --memory X"):
+        check(net, recipe(64), 50_000, 20, "--memory X")
+    with pytest.raises(UserError, match="or less with --memory auto"):
+        check(rk.create("resnet110"), recipe(64), 50_000, 200)
+
+
+@pytest.mark.parametrize("memory", ["40MB", "auto"])
+def test_a_run_in_little_memory_ends_in_the_same_bits(memory, tmp_path):
+    def weights(name: str, **more: str) -> bytes:
+        run = rk.train(
+            "fashion-mnist", model="resnet14", batch_size=32, limit=96, epochs=2, drop_path=0.2,
+            grow_at=(0.5,), grow_to=("resnet20",), out=str(tmp_path / name), **more,
+        )  # fmt: skip
+        return (Path(run.run) / "classifier" / "model.safetensors").read_bytes()
+
+    assert weights("plain") == weights("sparing", memory=memory)

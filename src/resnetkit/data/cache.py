@@ -18,6 +18,7 @@ import numpy as np
 
 from resnetkit.data.sources import Source
 from resnetkit.errors import UserError
+from resnetkit.sizes import gigabytes, parse_size
 
 _MAGIC = b"resnetkit pixels 1\n"
 _SHAPE = struct.Struct("<4I")  # height, width, channels, CRC-32 of the pixels
@@ -178,7 +179,7 @@ class DiskStore:
 def check_store(cache: str, size: str | None) -> None:
     """Raise UserError for a cache that cannot be meant."""
     if size is not None:
-        parse_size(size)
+        parse_size(size, "--cache-size")
         if cache == "off":
             raise UserError("--cache-size is for a cache: leave it out, or --cache off")
     if cache.lower() in _NO_FOLDERS:
@@ -213,7 +214,7 @@ def open_store(cache: str, size: str | None, available: int) -> Store | None:
     """
     if cache == "off":
         return None
-    budget = parse_size(size) if size is not None else available // 2
+    budget = parse_size(size, "--cache-size") if size is not None else available // 2
     return MemoryStore(budget) if cache == "memory" else DiskStore(cache, budget)
 
 
@@ -269,24 +270,3 @@ class Cached:
                 repr(what).encode(errors="surrogateescape"), usedforsecurity=False
             ).hexdigest()
         return self._keys[asked]
-
-
-_UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-
-
-def parse_size(text: str) -> int:
-    """Bytes of a size such as 800MB or 4GB; raises UserError."""
-    number = text.strip().upper().removesuffix("B")
-    unit = number[-1:] if number[-1:] in _UNITS else ""
-    try:
-        size = float(number.removesuffix(unit)) * _UNITS[unit]
-    except ValueError:
-        size = 0.0
-    if not 1 <= size < 1e18:
-        raise UserError(f"--cache-size must be a size such as 800MB or 4GB, not {text!r}")
-    return int(size)
-
-
-def gigabytes(size: int) -> str:
-    """A number of bytes for people."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"

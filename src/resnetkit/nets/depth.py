@@ -46,7 +46,6 @@ def deepen(net: ResNet, to: str | None = None, *, depths: Sequence[int] | None =
     like = net.head.weight
     deeper = deeper.to(like.device, like.dtype).train(net.training)
     deeper.load_state_dict(deeper.state_dict() | net.state_dict())
-    deeper.checkpointing = net.checkpointing
     return with_layout(deeper, channels_last=has_channels_last(net))
 
 

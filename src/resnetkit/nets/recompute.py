@@ -1,30 +1,56 @@
-"""Activation checkpointing: a block is computed once more where its gradient needs its inside."""
+"""Activation checkpointing: blocks are computed once more where gradients need their inside."""
 
 import contextlib
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 
-def recomputed(block: nn.Module, x: Tensor) -> Tensor:
-    """block(x), of which only x is kept for the backward pass (Chen 2016, arXiv 1604.06174).
+def through(blocks: Sequence[nn.Module], segments: Sequence[int], x: Tensor) -> Tensor:
+    """What the blocks make of x, one after the other.
 
-    What the block draws is drawn again; running statistics count the images once.
+    Args:
+        blocks: in order.
+        segments: how many blocks each segment has, from the first block on: only what comes into
+            a segment is kept for the backward pass (Chen 2016, arXiv 1604.06174, section 3). What
+            is inside the blocks after the last segment is kept as usual.
+        x: for the first block.
     """
+    done = 0
+    for length in segments:
+        x = _recomputed(blocks[done : done + length], x)
+        done += length
+    for block in blocks[done:]:
+        x = block(x)
+    return x
+
+
+def _recomputed(blocks: Sequence[nn.Module], x: Tensor) -> Tensor:
+    """The blocks on x, of which only x is kept for the backward pass.
+
+    What the blocks draw is drawn again; running statistics count the images once.
+    """
+
+    def run(x: Tensor) -> Tensor:
+        for block in blocks:
+            x = block(x)
+        return x
+
     if not torch.is_grad_enabled():
-        return block(x)
+        return run(x)
     return checkpoint(
-        block, x, use_reentrant=False,
-        context_fn=lambda: (contextlib.nullcontext(), _StatisticsKept(block)),
+        run, x, use_reentrant=False,
+        context_fn=lambda: (contextlib.nullcontext(), _StatisticsKept(blocks)),
     )  # fmt: skip
 
 
 class _StatisticsKept:
     """Within it, norms count what they see in copies that are thrown away; may be entered again."""
 
-    def __init__(self, block: nn.Module):
-        self.counting = [module for module in block.modules() if module._buffers]
+    def __init__(self, blocks: Sequence[nn.Module]):
+        self.counting = [m for block in blocks for m in block.modules() if m._buffers]
         self.kept: list[dict] = []
 
     def __enter__(self) -> None:

@@ -9,7 +9,7 @@ from torch.nn import functional
 from resnetkit.nets.blocks import Block, make_block
 from resnetkit.nets.initialise import initialise
 from resnetkit.nets.layers import make_antialias, make_norm
-from resnetkit.nets.recompute import recomputed
+from resnetkit.nets.recompute import through
 from resnetkit.nets.spec import ResNetSpec
 
 
@@ -54,15 +54,15 @@ class ResNet(nn.Module):
     Attributes:
         spec: the ResNetSpec that it was made from.
         head: the last linear layer; `net.head(net.features(x))` equals `net(x)`.
-        checkpointing: compute each block anew in the backward pass instead of keeping what is
-            inside it: less memory, about a third more time, the same bits (Chen 2016, arXiv
-            1604.06174).
+        segments: how many blocks are computed anew together in the backward pass, from the first
+            on, instead of keeping what is inside them: less memory, up to a third more time, the
+            same bits (`recompute.py`). By default none are.
     """
 
     def __init__(self, spec: ResNetSpec):
         super().__init__()
         self.spec = spec
-        self.checkpointing = False
+        self.segments: tuple[int, ...] = ()
         self.stem = Stem(spec)
         self.stages = nn.ModuleList(nn.Sequential(*blocks) for blocks in _stages(spec))
         self.norm = make_norm(spec, spec.features) if spec.order == "e" else nn.Identity()
@@ -75,12 +75,17 @@ class ResNet(nn.Module):
         """The number of layers as the field counts them."""
         return self.spec.layers
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """All blocks, from the image to the head."""
+        return [block for stage in self.stages for block in stage.children()]
+
     def features(self, x: Tensor) -> Tensor:
         """Pooled features: (N, channels, H, W) -> (N, spec.features). Any H, W >= 1."""
-        x = self.stem(x)
-        for stage in self.stages:
-            for block in stage.children():
-                x = recomputed(block, x) if self.checkpointing else block(x)
+        return self.pooled(through(self.blocks, self.segments, self.stem(x)))
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """What comes from the last block -> pooled features (N, spec.features)."""
         x = self.norm(x)
         if self.spec.preactivation:
             x = functional.relu(x)

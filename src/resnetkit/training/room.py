@@ -1,12 +1,15 @@
 """Whether a batch fits memory, told before step 0: a CPU's system ends who takes too much."""
 
+from dataclasses import dataclass
+
 import torch
-from torch import Tensor
 
 from resnetkit.errors import UserError
 from resnetkit.machine import available_memory
 from resnetkit.nets.resnet import ResNet
 from resnetkit.ranks import Ranks
+from resnetkit.sizes import gigabytes, parse_size
+from resnetkit.training.footprint import footprint
 from resnetkit.training.recipe import Recipe
 
 COPIES = 4
@@ -15,76 +18,98 @@ COPIES = 4
 SPARE = 2.0
 """What is kept for the backward pass, and the layers' own work: up to as much again, measured."""
 
-_TRIED = (2, 4)  # images; their difference is what one takes
-_MOST_SIDE = 64  # pixels of the images tried; what larger ones take grows with their area
+LEAST_BATCH = 2
 
 
-def check_room(
-    net: ResNet, recipe: Recipe, images: int, device: torch.device, ranks: Ranks
-) -> None:
-    """Raise UserError, naming what fits, where a batch needs more memory than is free.
+@dataclass(frozen=True)
+class Room:
+    """The memory that a rank's training may take.
+
+    Attributes:
+        bytes: None where it is not known, and everything fits.
+        asked: the words that asked for it, `--memory 2GB`; None where nobody did.
+    """
+
+    bytes: int | None = None
+    asked: str | None = None
+
+    def arrange(self, net: ResNet, recipe: Recipe, images: int) -> None:
+        """Have the network compute anew what must be for a piece of so many images."""
+        if self.asked is None or self.bytes is None:
+            return
+        most = (self.bytes - _fixed_bytes(net)) / (SPARE * images)
+        net.segments = footprint(net, recipe).segments_within(most)
+
+    def told(self, net: ResNet) -> str | None:
+        """What was chosen, and what it costs."""
+        if self.asked is None or self.bytes is None:
+            return None
+        anew, blocks = sum(net.segments), len(net.blocks)
+        budget = f"{self.asked}: {gigabytes(self.bytes)} for a training step"
+        if not anew:
+            return f"{budget}; nothing has to be computed anew"
+        return (
+            f"{budget}; {anew} of {blocks} blocks are computed anew, in {len(net.segments)} "
+            f"segments: about {anew / blocks / 3:.0%} more time"
+        )
+
+
+def check_memory(asked: str | None) -> None:
+    """Raise UserError for a `--memory` that cannot be meant."""
+    if asked not in (None, "auto"):
+        parse_size(asked, "--memory")
+
+
+def room_for(asked: str | None, device: torch.device, ranks: Ranks) -> Room:
+    """What `--memory` says: a size, `auto` for all that is free, or nothing.
+
+    On a CPU the ranks of a machine share what is free.
+    """
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory()
+    share = None if free is None or device.type == "mps" else free
+    if share is not None and device.type == "cpu":
+        share //= ranks.local_count
+    if asked is None or asked == "auto":
+        return Room(share, asked and f"--memory {asked}")
+    size = parse_size(asked, "--memory")
+    return Room(size if share is None else min(size, share), f"--memory {asked}")
+
+
+def check_room(net: ResNet, recipe: Recipe, images: int, room: Room, ranks: Ranks) -> None:
+    """Raise UserError, naming what fits, where a batch needs more memory than there is.
 
     Args:
         net: the network on the CPU; it stays as it is.
         recipe: resolved.
         images: that there are to train on; a batch has no more.
-        device: where it will be trained.
-        ranks: who share the batch, and on a CPU the memory.
+        room: of each rank.
+        ranks: who share the batch.
     """
-    if recipe.freeze != "none" and recipe.unfreeze_at is None:
+    if room.bytes is None or (recipe.freeze != "none" and recipe.unfreeze_at is None):
         return  # what is frozen leaves nothing behind
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory()
-    if free is None or device.type == "mps":
-        return
-    fixed = COPIES * sum(p.numel() * p.element_size() for p in net.parameters())
-    each = SPARE * image_bytes(net, recipe)
-    share = free if device.type == "cuda" else free // ranks.local_count
+    fixed, left = _fixed_bytes(net), footprint(net, recipe)
+    sparing = left.peak(left.segmented(len(net.blocks)))
+    each = SPARE * max(1.0, left.peak() if room.asked is None else min(left.peak(), sparing))
     pieces = recipe.optimiser.accumulate * ranks.count
-    batch, fits = min(recipe.batch_size, images), int((share - fixed) // each)
+    batch, fits = min(recipe.batch_size, images), int((room.bytes - fixed) // each)
     if batch <= pieces * fits:
         return
-    if fits < _TRIED[0]:
+    budget = (
+        f"{gigabytes(room.bytes)} {f'are allowed by {room.asked}' if room.asked else 'are free'}"
+    )
+    if fits < LEAST_BATCH:
         raise UserError(
             f"{recipe.model} at {recipe.data.image_size} pixels does not fit memory: a batch of "
-            f"{_TRIED[0]} needs about {_giga(fixed + _TRIED[0] * each)}, {_giga(share)} are free"
+            f"{LEAST_BATCH} needs about {gigabytes(fixed + LEAST_BATCH * each)}, {budget}"
         )
-    most, needed = pieces * fits, fixed + batch / pieces * each
+    most, needed = pieces * fits, gigabytes(fixed + batch / pieces * each)
     raise UserError(
-        f"a batch of {batch:,} images does not fit memory: it needs about "
-        f"{_giga(needed)} and {_giga(share)} are free; --batch-size {2 ** (most.bit_length() - 1)} "
-        f"fits, or --accumulate {-(-batch // (fits * ranks.count))}"
+        f"a batch of {batch:,} images does not fit memory: it needs about {needed}"
+        f"{' at the least' if room.asked else ''} and {budget}; --batch-size "
+        f"{2 ** (most.bit_length() - 1)} fits, or --accumulate {-(-batch // (fits * ranks.count))}"
+        + ("" if room.asked or sparing > left.peak() / 2 else ", or less with --memory auto")
     )
 
 
-def image_bytes(net: ResNet, recipe: Recipe) -> int:
-    """Bytes that an image leaves behind for the backward pass, counted in two small batches."""
-    whole = recipe.data.image_size or 1
-    side = min(whole, _MOST_SIDE)
-    small, large = (_kept_bytes(net, recipe, count, side) for count in _TRIED)
-    return max(1, (large - small) // (_TRIED[1] - _TRIED[0]) * whole**2 // side**2)
-
-
-def _kept_bytes(net: ResNet, recipe: Recipe, count: int, side: int) -> int:
-    kept = {}
-    images = torch.zeros(count, net.spec.channels, side, side)
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = (storage.nbytes(), tensor)  # held: no address is given anew
-        return tensor
-
-    bf16 = recipe.precision == "bf16"
-    statistics = [(buffer, buffer.clone()) for buffer in net.buffers()]
-    with (
-        torch.random.fork_rng(devices=[]),
-        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-        torch.autocast("cpu", torch.bfloat16, enabled=bf16),
-    ):
-        net.train()(images.contiguous(memory_format=torch.channels_last))
-    for buffer, value in statistics:
-        buffer.copy_(value)
-    return sum(size for size, _ in kept.values())
-
-
-def _giga(size: float) -> str:
-    return f"{max(0.0, size) / 2**30:.1f} GiB"
+def _fixed_bytes(net: ResNet) -> int:
+    return COPIES * sum(p.numel() * p.element_size() for p in net.parameters())

@@ -26,6 +26,7 @@ from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.replica import check_compiler
 from resnetkit.training.resuming import last_history, same_recipe
+from resnetkit.training.room import check_memory, room_for
 from resnetkit.training.run_folder import DataRecord, RunFolder, read_metrics
 from resnetkit.training.setup import plan_run, starting_network, transform_of
 from resnetkit.training.stop import StopRequest
@@ -51,6 +52,8 @@ class Session:
         tensorboard: write `tensorboard/` in the run folder as well.
         cache: where decoded images are kept from epoch to epoch: memory, off, or a folder.
         cache_size: how much, such as 4GB; by default half of the memory that is free.
+        memory: that a training step may take, such as 2GB, or auto: what is free. Blocks are
+            computed anew where it does not suffice otherwise.
         rank_timeout: seconds after which a silent rank ends the job.
     """
 
@@ -64,11 +67,13 @@ class Session:
     tensorboard: bool = False
     cache: str = "memory"
     cache_size: str | None = None
+    memory: str | None = None
     rank_timeout: float = RANK_TIMEOUT
 
     def __post_init__(self):
         """Check the numbers, and what has to be installed."""
         check_store(self.cache, self.cache_size)
+        check_memory(self.memory)
         if self.tensorboard:
             check_tensorboard()
         if not 1 <= self.rank_timeout <= 1e6:
@@ -118,12 +123,13 @@ def start_run(recipe: Recipe, session: Session, observer: Observer, ranks: Ranks
         return resume_run({}, replace(session, out=begun), observer, ranks)
     device, workers = _ready(session, ranks)
     check_compiler(recipe, device)
+    _check_together(recipe, session)
     dataset = _open(recipe, session, ranks)
 
     def begin() -> str:
-        out, strict = session.out, session.strict
+        out, strict, room = session.out, session.strict, room_for(session.memory, device, ranks)
         path, decided, record = plan_run(
-            recipe, dataset, out, strict, device, workers, observer, ranks
+            recipe, dataset, out, strict, device, workers, observer, ranks, room
         )
         ranks.remember(key, str(path))
         RunFolder.create(path, decided, record)
@@ -160,9 +166,15 @@ def resume_run(
         recipe = same_recipe(run.path, before, settings)
         if run.finished and recipe == before:
             return ranks.together(lambda: _finished(run, recipe, first=ranks.first))
+        _check_together(recipe, session)
         _ready(session, ranks)
         dataset = _open(recipe, session, ranks)
         return _carry_on(run, recipe, session, observer, ranks, dataset)
+
+
+def _check_together(recipe: Recipe, session: Session) -> None:
+    if recipe.compile and session.memory:
+        raise UserError("--memory computes blocks anew, which compiled code cannot: leave out one")
 
 
 def _open(recipe: Recipe, session: Session, ranks: Ranks) -> Dataset:
@@ -261,7 +273,10 @@ class _ReadyRun:
                 precision=recipe.precision,
             )[0]
 
-        trainer = Trainer(net, recipe, loader, transform, validate, run, self.observer, self.ranks)
+        room = room_for(self.session.memory, self.device, self.ranks)
+        trainer = Trainer(
+            net, recipe, loader, transform, validate, run, self.observer, self.ranks, room
+        )
         if state:
             trainer.restore(state)
         if self.ranks.first:

@@ -35,7 +35,7 @@ from resnetkit.training.images import (
 )
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import DataRecipe, Recipe, resolve
-from resnetkit.training.room import check_room
+from resnetkit.training.room import Room, check_room
 from resnetkit.training.run_folder import DataRecord, free_name
 from resnetkit.training.schedule import warmup_steps
 
@@ -49,6 +49,7 @@ def plan_run(
     workers: int,
     observer: Observer,
     ranks: Ranks,
+    room: Room,
 ) -> tuple[Path, Recipe, DataRecord]:
     """Look through the images, and decide what the recipe leaves open; makes nothing yet.
 
@@ -89,7 +90,7 @@ def plan_run(
     for spec in networks(recipe, net.spec)[-1:]:  # the deepest needs the most memory
         net = deepen(net, depths=spec.depths)
     _check_batch(recipe, len(sources["train"]), net)
-    check_room(net, recipe, len(sources["train"]), device, ranks)
+    check_room(net, recipe, len(sources["train"]), room, ranks)
     path = Path(out) if out else free_name(dataset.name, recipe.model or "")
     return path, recipe, record
 

@@ -74,7 +74,6 @@ def put_back(trainer: "Trainer", state: checkpoint.State) -> None:
 def _network_of(state: checkpoint.State, trainer: "Trainer") -> ResNet:
     """The network of a checkpoint, made before or after the one at hand has grown."""
     net = blank(ResNetSpec.from_dict(state.spec, where="checkpoint")).to(trainer.device)
-    net.checkpointing = trainer.net.checkpointing
     return with_layout(net, channels_last=trainer.recipe.channels_last)
 
 

@@ -24,6 +24,7 @@ from resnetkit.training.observer import Observer, Pulse
 from resnetkit.training.optim import Ema, Optimiser
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.replica import Replica
+from resnetkit.training.room import Room
 from resnetkit.training.run_folder import RunFolder
 from resnetkit.training.schedule import factor
 from resnetkit.training.stop import StopRequest
@@ -31,6 +32,8 @@ from resnetkit.training.waiting import Waiting
 
 CHECKED_EVERY = 50
 """Steps after which the host asks the device whether all gradients were finite."""
+
+_ALL = Room()
 
 MOST_ROLLBACKS = 3
 """So often a run goes back and halves its learning rate before it gives up."""
@@ -64,6 +67,7 @@ class Trainer:
         run: where checkpoints and metrics go.
         observer: is told how it goes.
         ranks: who trains together.
+        room: the memory that a step may take.
     """
 
     def __init__(
@@ -76,8 +80,9 @@ class Trainer:
         run: RunFolder,
         observer: Observer,
         ranks: Ranks,
+        room: Room = _ALL,
     ):
-        self.recipe, self.loader, self.ranks = recipe, loader, ranks
+        self.recipe, self.loader, self.ranks, self.room = recipe, loader, ranks, room
         self.transform, self.validate, self.run, self.observer = transform, validate, run, observer
         self.device = net.head.weight.device
         self.step, self.steps = 0, recipe.epochs * loader.steps
@@ -97,6 +102,11 @@ class Trainer:
         """Train this network from now on: all that belongs to its tensors is made anew."""
         recipe = self.recipe.optimiser
         self.net = net
+        pieces = self.ranks.count * recipe.accumulate
+        self.room.arrange(net, self.recipe, -(-self.recipe.batch_size // pieces))
+        told = self.room.told(net)
+        if told:
+            self.observer.say(told)
         self.replica = Replica(net, self.recipe, self.ranks, self.steps)
         self.optimiser = Optimiser(net, recipe, layer_rates(net, recipe.layer_decay))
         self.ema = Ema(net, recipe.ema) if recipe.ema else None
