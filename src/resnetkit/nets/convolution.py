@@ -27,8 +27,10 @@ class Convolution3x3(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, ceil(H / stride), ceil(W / stride))."""
         if self.out_channels >= LEAST_WIDTH and _as_product(self, input, MOST_PIXELS):
-            weight = self.weight.to(torch.bfloat16)
-            return _Product.apply(input.to(torch.bfloat16), weight, self.stride[0])
+            stride, weight = self.stride[0], self.weight.to(torch.bfloat16)
+            rows = _Product.apply(input.to(torch.bfloat16), weight, stride)
+            height, width = (-(-side // stride) for side in input.shape[2:])
+            return rows.view(len(input), height, width, -1).permute(0, 3, 1, 2)
         return super().forward(input)
 
 
@@ -72,24 +74,27 @@ def _as_product(conv: nn.Conv2d, x: Tensor, most_pixels: int) -> bool:
 
 
 class _Product(torch.autograd.Function):
-    """What lies under the kernel at every place, as rows, times the weights."""
+    """What lies under the kernel at every place, as rows, times the weights: (N * places, outputs).
+
+    Rows, not a map: a block adds its shortcut to a map in place, and torch refuses that for a view
+    that was made in here.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.stride = stride
-        rows = _patches(x, stride) @ _matrix(weight).T
-        height, width = (-(-side // stride) for side in x.shape[2:])
-        return rows.view(len(x), height, width, -1).permute(0, 3, 1, 2)
+        return _patches(x, stride) @ _matrix(weight).T
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, None]:
         x, weight = ctx.saved_tensors
-        _, outputs, height, width = gradients[0].shape
-        rows = gradients[0].permute(0, 2, 3, 1).reshape(-1, outputs)
-        to_weight = (rows.T @ _patches(x, ctx.stride)).view(outputs, 3, 3, -1).permute(0, 3, 1, 2)
+        (rows,) = gradients
+        products = rows.T @ _patches(x, ctx.stride)
+        to_weight = products.view(len(weight), 3, 3, -1).permute(0, 3, 1, 2)
         if not ctx.needs_input_grad[0]:
             return None, to_weight, None
+        height, width = (-(-side // ctx.stride) for side in x.shape[2:])
         patches = (rows @ _matrix(weight)).view(len(x), height, width, 3, 3, -1)
         return _laid_back(patches, x, ctx.stride), to_weight, None
 
