@@ -157,7 +157,10 @@ class Classifier:
             "training": to_plain(self.training),
         }
         with whole_folder(folder) as beside:
-            safetensors.torch.save_file(state, beside / "model.safetensors")
+            try:
+                safetensors.torch.save_file(state, beside / "model.safetensors")
+            except safetensors.SafetensorError as error:  # a full disk is one too
+                raise UserError(f"cannot write {folder}: {error}") from error
             text = json.dumps(config, indent=2)
             (beside / "config.json").write_text(text + "\n", encoding="utf-8")
             (beside / "README.md").write_bytes(self._card().encode(errors="backslashreplace"))

@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.training.runs import SETTINGS, assert_equal_bits, train
 
 import resnetkit as rk
+from resnetkit.deepening import deepen_classifier
 from resnetkit.training.observer import Observer
 
 
@@ -32,22 +34,31 @@ def small_disk(tmp_path):
     subprocess.run(["umount", disk], check=True)
 
 
+def fill_up(file: Path) -> None:
+    """To the last byte of its disk."""
+    with file.open("wb", buffering=0) as open_file:
+        for size in (2**16, 2**10, 1):
+            try:
+                while True:
+                    open_file.write(b"x" * size)
+            except OSError:
+                pass
+
+
+def test_a_classifier_that_does_not_fit_on_the_disk(small_disk, undisturbed):
+    fill_up(small_disk / "filler")
+    with pytest.raises(rk.UserError, match="cannot write .*deeper.*No space left"):
+        deepen_classifier(str(undisturbed), str(small_disk / "deeper"), "resnet14")
+    assert [p.name for p in small_disk.iterdir()] == ["filler"]
+
+
 def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(small_disk, tmp_path):
     train(tmp_path / "whole")
     out, filler = small_disk / "run", small_disk / "filler"
 
-    def fill() -> None:
-        with filler.open("wb", buffering=0) as file:
-            for size in (2**16, 2**10, 1):  # to the last byte
-                try:
-                    while True:
-                        file.write(b"x" * size)
-                except OSError:
-                    pass
-
     settings = SETTINGS | {"out": str(out), "checkpoint_seconds": 0}
     with pytest.raises(rk.UserError, match=r"cannot write .*step-0000000\d\d.* the one before it"):
-        rk.train("fashion-mnist", observer=AfterTheFirstEpoch(fill), **settings)
+        rk.train("fashion-mnist", observer=AfterTheFirstEpoch(lambda: fill_up(filler)), **settings)
     assert sorted(p.name for p in out.iterdir()) == [
         "SHA256SUMS", "checkpoints", "data.json", "metrics.jsonl", "recipe.yaml",
     ]  # fmt: skip

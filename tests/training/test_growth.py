@@ -31,6 +31,17 @@ def test_the_run_ends_with_the_deepest_network_and_says_when_it_grew(grown):
     ]
 
 
+def test_a_run_that_has_grown_is_not_extended(tmp_path):
+    """Its growths would come at other steps, before which its network is already the deeper one."""
+    changes = {"epochs": 1, "schedule": "constant"}
+    train(tmp_path / "run", **changes, grow_at=(0.95,), grow_to=("resnet14",))
+    clf = rk.load(tmp_path / "run")
+    assert (clf.net.layers, clf.training.model) == (14, "resnet14")
+    with pytest.raises(rk.UserError, match="grows or is unfrozen is set for that length"):
+        rk.train(resume=True, out=str(tmp_path / "run"), epochs=3, threads=1)
+    assert rk.load(tmp_path / "run").net.layers == 14
+
+
 @pytest.mark.parametrize("at", [5, 9, 10, 15, 20, 21, 25])
 def test_stopped_and_resumed_ends_in_the_same_bits(grown, tmp_path, monkeypatch, at):
     stop_and_resume(tmp_path / "run", at, monkeypatch, **GROWING)

@@ -35,7 +35,8 @@ def networks(recipe: Recipe, first: ResNetSpec) -> tuple[ResNetSpec, ...]:
 def growths(recipe: Recipe, first: ResNetSpec, steps: int) -> tuple[Growth, ...]:
     """When a run of so many steps grows, and into what; raises UserError as `networks`."""
     how = zip(recipe.growth.grow_at, recipe.growth.grow_to, networks(recipe, first), strict=True)
-    return tuple(Growth(round(part * steps), model, spec) for part, model, spec in how)
+    last = steps - 1  # that of a short run may come so late that it would round to its end
+    return tuple(Growth(min(round(part * steps), last), model, spec) for part, model, spec in how)
 
 
 def spec_at(plan: tuple[Growth, ...], first: ResNetSpec, step: int) -> ResNetSpec:

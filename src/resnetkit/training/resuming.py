@@ -29,6 +29,11 @@ def same_recipe(run: Path, before: Recipe, settings: dict[str, Any]) -> Recipe:
             f"{run} runs for {before.epochs} epochs: its {before.schedule.schedule} schedule has "
             f"set every learning rate for that length; start anew with --weights {run}"
         )
+    if before.growth.grow_at or before.unfreeze_at is not None:
+        raise UserError(
+            f"{run} runs for {before.epochs} epochs: when its network grows or is unfrozen is set "
+            f"for that length; start anew with --weights {run}"
+        )
     return after
 
 
