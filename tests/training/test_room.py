@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 import resnetkit as rk
 from resnetkit import UserError
@@ -74,6 +75,22 @@ def test_memory_of_ones_own(net):
         check(net, recipe(64), 50_000, 20, "--memory X")
     with pytest.raises(UserError, match="or less with --memory auto"):
         check(rk.create("resnet110"), recipe(64), 50_000, 200)
+
+
+def test_decoded_images_get_what_a_step_leaves(net, monkeypatch):
+    """Free memory is promised once: what the step takes is not the cache's too."""
+    monkeypatch.setattr(room, "available_memory", lambda: 10**9)
+    cpu = torch.device("cpu")
+    plain, auto = (
+        room.left_by_a_step(
+            net, recipe(64), room.Place(cpu, 1, room.room_for(asked, cpu, ALONE)), ALONE
+        )
+        for asked in (None, "auto")
+    )
+    each = 2 * 64 * footprint(net, recipe(1)).peak()
+    assert plain == auto == pytest.approx(10**9 - each, rel=0.01)
+    tight = room.Room(int(5e6 + each / 2), "--memory X")
+    assert room.left_by_a_step(net, recipe(64), room.Place(cpu, 1, tight), ALONE) > plain
 
 
 @pytest.mark.parametrize("memory", ["40MB", "auto"])

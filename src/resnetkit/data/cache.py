@@ -214,7 +214,7 @@ def open_store(cache: str, size: str | None, available: int) -> Store | None:
     """
     if cache == "off":
         return None
-    budget = parse_size(size, "--cache-size") if size is not None else available // 2
+    budget = parse_size(size, "--cache-size") if size is not None else max(0, available // 2)
     return MemoryStore(budget) if cache == "memory" else DiskStore(cache, budget)
 
 

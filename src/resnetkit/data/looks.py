@@ -73,7 +73,7 @@ def _unknown(paths: Sequence[str]) -> Looks:
     states = np.full((2, len(paths)), _NOT_THERE, np.int64)
     for row, path in enumerate(paths):
         try:
-            state = os.stat(path)  # noqa: PTH116 (a Path a file takes longer than the call)
+            state = os.stat(path)  # noqa: PTH116 (1.8 us a file, Path 4.6)
             states[:, row] = state.st_size, state.st_mtime_ns
         except (OSError, ValueError):
             continue

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from resnetkit.nets.resnet import ResNet
 from resnetkit.training.recipe import Recipe
@@ -103,10 +103,6 @@ def _kept_bytes(net: ResNet, recipe: Recipe, count: int, side: int) -> tuple[lis
             seen[address] = tensor
         return tensor
 
-    class Tail(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return net.head(net.pooled(x))
-
     was_training, statistics = net.training, [(b, b.clone()) for b in net.buffers()]
     with (
         torch.random.fork_rng(devices=[]),
@@ -115,7 +111,7 @@ def _kept_bytes(net: ResNet, recipe: Recipe, count: int, side: int) -> tuple[lis
         torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"),
     ):
         net.train()
-        for part in (net.stem, *net.blocks, Tail()):
+        for part in (net.stem, *net.blocks, lambda x: net.head(net.pooled(x))):
             kept.append(0)
             inputs.append(x.untyped_storage().nbytes())
             x = part(x)

@@ -1,16 +1,18 @@
 """Whether a run keeps its decoded images from epoch to epoch, and what came of it."""
 
+from collections.abc import Callable
+
 from resnetkit.data.cache import Cached, Store, open_store
 from resnetkit.data.sources import Source, array_of
-from resnetkit.machine import available_memory
 from resnetkit.training.few import counted
-
-LITTLE_MEMORY = 2**31
-"""Bytes taken to be free where the system does not say."""
 
 
 def keep_images(
-    sources: dict[str, Source], epochs: int, cache: str, size: str | None, sharers: int
+    sources: dict[str, Source],
+    epochs: int,
+    cache: str,
+    size: str | None,
+    available: Callable[[], int],
 ) -> tuple[dict[str, Source], Store | None]:
     """The sources with a cache before them, where they are files that more than one epoch wants.
 
@@ -18,12 +20,12 @@ def keep_images(
         sources: the parts of the data.
         epochs: of the run.
         cache, size: as `--cache` and `--cache-size` have them.
-        sharers: ranks on this machine, each with its part of the memory.
+        available: tells how many bytes of memory nothing else wants.
     """
     in_memory = array_of(sources["train"]) is not None
     if in_memory or (epochs == 1 and cache == "memory"):
         return sources, None
-    store = open_store(cache, size, (available_memory() or LITTLE_MEMORY) // sharers)
+    store = open_store(cache, size, available())
     if store is None:
         return sources, None
     return {part: Cached(source, store) for part, source in sources.items()}, store

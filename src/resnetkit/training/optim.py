@@ -96,11 +96,11 @@ class Optimiser:
         for name, value in tensors.items():
             owner, key = name.rsplit("/", 1)
             parameter, view = self._views[owner]
-            like = parameter if value.shape == parameter.shape else value
-            laid_out = torch.empty_like(like, device=parameter.device).copy_(value)
-            self._optimiser.state[view][key] = (
-                _by_memory(laid_out, parameter) if like is parameter else laid_out
-            )
+            if value.ndim:
+                laid_out = torch.empty_like(parameter).copy_(value)
+                self._optimiser.state[view][key] = _by_memory(laid_out, parameter)
+            else:  # AdamW counts its steps
+                self._optimiser.state[view][key] = value.to(parameter.device, copy=True)
 
 
 def _lies_channels_last(parameter: torch.Tensor) -> bool:

@@ -9,7 +9,7 @@ from resnetkit.machine import available_memory
 from resnetkit.nets.resnet import ResNet
 from resnetkit.ranks import Ranks
 from resnetkit.sizes import gigabytes, parse_size
-from resnetkit.training.footprint import footprint
+from resnetkit.training.footprint import Footprint, footprint
 from resnetkit.training.recipe import Recipe
 
 COPIES = 4
@@ -19,6 +19,9 @@ SPARE = 2.0
 """What is kept for the backward pass, and the layers' own work: up to as much again, measured."""
 
 LEAST_BATCH = 2
+
+LITTLE_MEMORY = 2**31
+"""Bytes taken to be free where the system does not say."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,19 @@ class Room:
 
     def arrange(self, net: ResNet, recipe: Recipe, images: int) -> None:
         """Have the network compute anew what must be for a piece of so many images."""
+        if self.asked is not None:
+            net.segments = self._segments(net, images, footprint(net, recipe))
+
+    def needed(self, net: ResNet, recipe: Recipe, images: int) -> float:
+        """Bytes that a step on a piece of so many images takes, arranged so."""
+        left = footprint(net, recipe)
+        kept = left.peak(self._segments(net, images, left))
+        return _fixed_bytes(net) + SPARE * images * kept
+
+    def _segments(self, net: ResNet, images: int, left: Footprint) -> tuple[int, ...]:
         if self.asked is None or self.bytes is None:
-            return
-        most = (self.bytes - _fixed_bytes(net)) / (SPARE * images)
-        net.segments = footprint(net, recipe).segments_within(most)
+            return ()
+        return left.segments_within((self.bytes - _fixed_bytes(net)) / (SPARE * images))
 
     def told(self, net: ResNet) -> str | None:
         """What was chosen, and what it costs."""
@@ -52,6 +64,26 @@ class Room:
             f"{budget}; {anew} of {blocks} blocks are computed anew, in {len(net.segments)} "
             f"segments: about {anew / blocks / 3:.0%} more time"
         )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a rank's part of a run is carried out.
+
+    Attributes:
+        device: that computes.
+        workers: threads that load images.
+        room: the memory that a step may take.
+    """
+
+    device: torch.device
+    workers: int
+    room: Room
+
+
+def piece_images(recipe: Recipe, ranks: Ranks) -> int:
+    """Images that a rank computes at a time."""
+    return -(-recipe.batch_size // (ranks.count * recipe.optimiser.accumulate))
 
 
 def check_memory(asked: str | None) -> None:
@@ -73,6 +105,14 @@ def room_for(asked: str | None, device: torch.device, ranks: Ranks) -> Room:
         return Room(share, asked and f"--memory {asked}")
     size = parse_size(asked, "--memory")
     return Room(size if share is None else min(size, share), f"--memory {asked}")
+
+
+def left_by_a_step(net: ResNet, recipe: Recipe, place: Place, ranks: Ranks) -> int:
+    """Bytes of this machine's memory that are free on this rank and that no step will take."""
+    free = (available_memory() or LITTLE_MEMORY) // ranks.local_count
+    if place.device.type != "cpu":
+        return free
+    return int(free - place.room.needed(net, recipe, piece_images(recipe, ranks)))
 
 
 def check_room(net: ResNet, recipe: Recipe, images: int, room: Room, ranks: Ranks) -> None:

@@ -26,9 +26,9 @@ from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.replica import check_compiler
 from resnetkit.training.resuming import last_history, same_recipe
-from resnetkit.training.room import check_memory, room_for
+from resnetkit.training.room import Place, check_memory, left_by_a_step, room_for
 from resnetkit.training.run_folder import DataRecord, RunFolder, read_metrics
-from resnetkit.training.setup import plan_run, starting_network, transform_of
+from resnetkit.training.setup import deepest, plan_run, starting_network, transform_of
 from resnetkit.training.stop import StopRequest
 from resnetkit.training.tensorboard import TensorboardObserver, check_tensorboard
 from resnetkit.training.trainer import Interrupted, Trainer
@@ -121,15 +121,14 @@ def start_run(recipe: Recipe, session: Session, observer: Observer, ranks: Ranks
     begun = ranks.recall(key)
     if begun is not None and Path(begun).exists():
         return resume_run({}, replace(session, out=begun), observer, ranks)
-    device, workers = _ready(session, ranks)
-    check_compiler(recipe, device)
+    place = _ready(session, ranks)
+    check_compiler(recipe, place.device)
     _check_together(recipe, session)
     dataset = _open(recipe, session, ranks)
 
     def begin() -> str:
-        out, strict, room = session.out, session.strict, room_for(session.memory, device, ranks)
         path, decided, record = plan_run(
-            recipe, dataset, out, strict, device, workers, observer, ranks, room
+            recipe, dataset, session.out, session.strict, place, observer, ranks
         )
         ranks.remember(key, str(path))
         RunFolder.create(path, decided, record)
@@ -138,7 +137,8 @@ def start_run(recipe: Recipe, session: Session, observer: Observer, ranks: Ranks
     run = RunFolder(Path(ranks.lead(begin)))
     ranks.together(lambda: RunFolder.open(run.path))
     with run.locked() if ranks.first else contextlib.nullcontext():
-        return _carry_on(run, run.recipe(), session, observer, ranks, dataset, known=ranks.first)
+        recipe = run.recipe()
+        return _carry_on(run, recipe, session, place, observer, ranks, dataset, known=ranks.first)
 
 
 def resume_run(
@@ -167,9 +167,9 @@ def resume_run(
         if run.finished and recipe == before:
             return ranks.together(lambda: _finished(run, recipe, first=ranks.first))
         _check_together(recipe, session)
-        _ready(session, ranks)
+        place = _ready(session, ranks)
         dataset = _open(recipe, session, ranks)
-        return _carry_on(run, recipe, session, observer, ranks, dataset)
+        return _carry_on(run, recipe, session, place, observer, ranks, dataset)
 
 
 def _check_together(recipe: Recipe, session: Session) -> None:
@@ -191,18 +191,19 @@ def take_over(run: RunFolder, stack: contextlib.ExitStack) -> None:
         remove_unfinished(folder)
 
 
-def _ready(session: Session, ranks: Ranks) -> tuple[torch.device, int]:
-    """The device and the number of workers, made ready for equal bits."""
+def _ready(session: Session, ranks: Ranks) -> Place:
+    """Where this rank computes, made ready for equal bits."""
     local = (ranks.local_rank, ranks.local_count)
     device, workers = ready_machine(session.device, session.threads, session.workers, local)
     repeatable(device)
-    return device, workers
+    return Place(device, workers, room_for(session.memory, device, ranks))
 
 
 def _carry_on(
     run: RunFolder,
     recipe: Recipe,
     session: Session,
+    place: Place,
     observer: Observer,
     ranks: Ranks,
     dataset: Dataset,
@@ -213,7 +214,6 @@ def _carry_on(
 
     `known` says that the images have just been looked through: they need no comparing.
     """
-    device, workers = _ready(session, ranks)
 
     def prepare() -> tuple[_ReadyRun, ResNet, checkpoint.State | None]:
         record, found = run.data(), checkpoint.checkpoints(run.checkpoints)
@@ -223,9 +223,8 @@ def _carry_on(
         if state is None and recipe != run.recipe():
             raise UserError(f"{run.path} cannot be extended: it has no checkpoint to go on from")
         ready = _ReadyRun(
-            recipe, session, observer, ranks, dataset,
-            choose_images(dataset, recipe, record.skipped), record, transform_of(recipe), device,
-            workers,
+            recipe, session, place, observer, ranks, dataset,
+            choose_images(dataset, recipe, record.skipped), record, transform_of(recipe),
         )  # fmt: skip
         return ready, starting_network(recipe, record.classes, observer, fresh=not state), state
 
@@ -239,27 +238,26 @@ class _ReadyRun:
 
     recipe: Recipe
     session: Session
+    place: Place
     observer: Observer
     ranks: Ranks
     dataset: Dataset
     sources: dict[str, Source]
     record: DataRecord
     transform: Transform
-    device: torch.device
-    workers: int
 
     def train(self, run: RunFolder, net: ResNet, state: checkpoint.State | None) -> RunResult:
         """Train to the end or to an interruption, and leave the Classifier."""
         recipe, transform = self.recipe, self.transform
-        net = with_layout(net.to(self.device), channels_last=recipe.channels_last)
+        net = with_layout(net.to(self.place.device), channels_last=recipe.channels_last)
         sources, store = keep_images(
             self.sources, recipe.epochs, self.session.cache, self.session.cache_size,
-            self.ranks.local_count,
+            lambda: left_by_a_step(deepest(net, recipe), recipe, self.place, self.ranks),
         )  # fmt: skip
         loader = Loader(
             sources["train"], transform, recipe.batch_size,
-            augmentation=recipe.augmentation, seed=recipe.seed, workers=self.workers,
-            ranks=(self.ranks.rank, self.ranks.count), device=self.device,
+            augmentation=recipe.augmentation, seed=recipe.seed, workers=self.place.workers,
+            ranks=(self.ranks.rank, self.ranks.count), device=self.place.device,
         )  # fmt: skip
 
         def validate(net: ResNet):
@@ -267,16 +265,16 @@ class _ReadyRun:
             return judge.evaluate(
                 sources["val"],
                 batch_size=min(inference.BATCH_SIZE, recipe.batch_size),
-                workers=self.workers,
+                workers=self.place.workers,
                 skip_bad=False,
                 ranks=self.ranks,
                 precision=recipe.precision,
             )[0]
 
-        room = room_for(self.session.memory, self.device, self.ranks)
         trainer = Trainer(
-            net, recipe, loader, transform, validate, run, self.observer, self.ranks, room
-        )
+            net, recipe, loader, transform, validate, run, self.observer, self.ranks,
+            self.place.room,
+        )  # fmt: skip
         if state:
             trainer.restore(state)
         if self.ranks.first:
@@ -345,9 +343,9 @@ class _ReadyRun:
 
     def _machine(self) -> str:
         """What was chosen for this machine, in a few words."""
-        words = [str(self.device), self.recipe.precision]
+        words = [str(self.place.device), self.recipe.precision]
         words += ["compiled"] if self.recipe.compile else []
-        words += [f"{torch.get_num_threads()} threads", f"{self.workers} workers"]
+        words += [f"{torch.get_num_threads()} threads", f"{self.place.workers} workers"]
         if self.ranks.count == 1:
             return ", ".join(words)
         norms = "norms over all of them" if self.recipe.sync_bn else "norms over each rank's images"

@@ -35,7 +35,7 @@ from resnetkit.training.images import (
 )
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import DataRecipe, Recipe, resolve
-from resnetkit.training.room import Room, check_room
+from resnetkit.training.room import Place, check_room
 from resnetkit.training.run_folder import DataRecord, free_name
 from resnetkit.training.schedule import warmup_steps
 
@@ -45,11 +45,9 @@ def plan_run(
     dataset: Dataset,
     out: str | None,
     strict: bool,
-    device: torch.device,
-    workers: int,
+    place: Place,
     observer: Observer,
     ranks: Ranks,
-    room: Room,
 ) -> tuple[Path, Recipe, DataRecord]:
     """Look through the images, and decide what the recipe leaves open; makes nothing yet.
 
@@ -65,17 +63,17 @@ def plan_run(
     if begun:
         recipe = _as_begun(recipe, begun)
     _check_early(recipe, dataset)
-    skipped, facts = look_through(dataset, workers, strict, observer)
+    skipped, facts = look_through(dataset, place.workers, strict, observer)
     asked, recipe = recipe.precision, resolve(recipe, facts)
-    recipe = replace(recipe, precision=choose_precision(asked, device, observer.say))
+    recipe = replace(recipe, precision=choose_precision(asked, place.device, observer.say))
     spec = network_of(recipe)
-    precision = _right_precision(asked, recipe, spec, device)
+    precision = _right_precision(asked, recipe, spec, place.device)
     recipe = replace(recipe, precision=precision, drop_path=spec.drop_path, dropout=spec.dropout)
     frozen_parts(recipe.freeze, spec)
     sources = choose_images(dataset, recipe, skipped)
     if begun and begun.transform:
         recipe = replace(recipe, data=_normalised_as(recipe.data, begun.transform))
-    recipe = _measured(recipe, sources["train"], workers)
+    recipe = _measured(recipe, sources["train"], place.workers)
     transform_of(recipe)  # before anything is made: mean and deviation may be a person's own
     record = DataRecord(
         classes=dataset.classes,
@@ -86,11 +84,9 @@ def plan_run(
         skipped=skipped,
         ancestors=begun.ancestors if begun else (),
     )
-    net = starting_network(recipe, record.classes)
-    for spec in networks(recipe, net.spec)[-1:]:  # the deepest needs the most memory
-        net = deepen(net, depths=spec.depths)
+    net = deepest(starting_network(recipe, record.classes), recipe)
     _check_batch(recipe, len(sources["train"]), net)
-    check_room(net, recipe, len(sources["train"]), room, ranks)
+    check_room(net, recipe, len(sources["train"]), place.room, ranks)
     path = Path(out) if out else free_name(dataset.name, recipe.model or "")
     return path, recipe, record
 
@@ -226,6 +222,13 @@ def starting_network(
         notes = open_pretrained(recipe.weights).load_into(net, classes)
         if observer:
             observer.say(", ".join([f"begins with {recipe.weights}", *notes]))
+    return net
+
+
+def deepest(net: ResNet, recipe: Recipe) -> ResNet:
+    """The network that the first one becomes in the end: it needs the most memory."""
+    for spec in networks(recipe, net.spec)[-1:]:
+        net = deepen(net, depths=spec.depths)
     return net
 
 

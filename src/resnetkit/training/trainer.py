@@ -24,7 +24,7 @@ from resnetkit.training.observer import Observer, Pulse
 from resnetkit.training.optim import Ema, Optimiser
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.replica import Replica
-from resnetkit.training.room import Room
+from resnetkit.training.room import Room, piece_images
 from resnetkit.training.run_folder import RunFolder
 from resnetkit.training.schedule import factor
 from resnetkit.training.stop import StopRequest
@@ -102,8 +102,7 @@ class Trainer:
         """Train this network from now on: all that belongs to its tensors is made anew."""
         recipe = self.recipe.optimiser
         self.net = net
-        pieces = self.ranks.count * recipe.accumulate
-        self.room.arrange(net, self.recipe, -(-self.recipe.batch_size // pieces))
+        self.room.arrange(net, self.recipe, piece_images(self.recipe, self.ranks))
         told = self.room.told(net)
         if told:
             self.observer.say(told)
