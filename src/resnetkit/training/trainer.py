@@ -240,10 +240,12 @@ class Trainer:
         """
         parameters = [p for p in self.net.parameters() if p.grad is not None]
         gradients = [p.grad for p in parameters if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
         if self.recipe.optimiser.clip:
-            torch.nn.utils.clip_grads_with_norm_(parameters, self.recipe.optimiser.clip, norm)
-        finite = self.ranks.all_true(finite & norm.isfinite())
+            total = torch.nn.utils.get_total_norm(gradients)
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.recipe.optimiser.clip, total)
+        else:  # sums are as telling and quicker: infinities of both signs add up to no number
+            total = torch.stack([gradient.sum() for gradient in gradients])
+        finite = self.ranks.all_true(finite & total.isfinite().all())
         self.bad_step = torch.where((self.bad_step < 0) & ~finite, self.step, self.bad_step)
         self.optimiser.step(skip=(self.bad_step >= 0).float())
 
