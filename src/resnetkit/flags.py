@@ -111,7 +111,7 @@ def _train(parser: Parser) -> None:
         metavar="memory|off|FOLDER",
         help=f"{help_cache}; default: memory",
     )
-    help_size = "of the cache, such as 4GB; default: half of the memory that is free"
+    help_size = "of the cache, such as 4GB; default: half of what a training step leaves free"
     add("--cache-size", metavar="SIZE", help=help_size)
     help_memory = "that a training step may take, such as 2GB, or auto: what is free; blocks are "
     help_memory += "computed anew in the backward pass where needed: the same bits"

@@ -46,10 +46,10 @@ class Footprint:
         """
         if self.peak() <= most:
             return ()
-        counts = range(1, len(self.inside) + 1)
-        enough = bisect_left(counts, True, key=lambda n: self.peak(self.segmented(n)) <= most)
-        everything = self.segmented(len(self.inside))
-        return self.segmented(counts[enough]) if enough < len(counts) else everything
+        every = len(self.inside)
+        counts = range(1, every)  # of blocks; each more keeps less
+        few = bisect_left(counts, True, key=lambda n: self.peak(self.segmented(n)) <= most)
+        return self.segmented(counts[few] if few < len(counts) else every)
 
     def segmented(self, blocks: int) -> tuple[int, ...]:
         """The first blocks in segments of about as many bytes each, as many as keep the least.

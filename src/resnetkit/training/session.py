@@ -51,7 +51,7 @@ class Session:
         checkpoint_seconds: save at least so often.
         tensorboard: write `tensorboard/` in the run folder as well.
         cache: where decoded images are kept from epoch to epoch: memory, off, or a folder.
-        cache_size: how much, such as 4GB; by default half of the memory that is free.
+        cache_size: how much, such as 4GB; by default half of what a training step leaves free.
         memory: that a training step may take, such as 2GB, or auto: what is free. Blocks are
             computed anew where it does not suffice otherwise.
         rank_timeout: seconds after which a silent rank ends the job.
