@@ -234,12 +234,17 @@ def places(tmp_path_factory, pictures, finished_run) -> dict[str, Path]:
     for name in ("a", "b"):
         (tmp / "bad" / name).mkdir(parents=True)
         (tmp / "bad" / name / "x.png").write_bytes(b"no")
+        (tmp / "one-each" / name).mkdir(parents=True)
+        shutil.copy(min((pictures / "Bag").iterdir()), tmp / "one-each" / name)
     for picture in (pictures / "Bag").iterdir():
         shutil.copy(picture, tmp / "bad" / "a")
-    (tmp / "columns.csv").write_text("path,name\na.png,b\n")
-    (tmp / "absent.csv").write_text("path,label\na.png,b\nc.png,d\n")
-    (tmp / "keys.yaml").write_text("learning_rate: 0.1\n")
-    (tmp / "tags.yaml").write_text("epochs: !!python/object/apply:os.getpid []\n")
+    for name, text in {
+        "columns.csv": "path,name\na.png,b\n",
+        "absent.csv": "path,label\na.png,b\nc.png,d\n",
+        "keys.yaml": "learning_rate: 0.1\n",
+        "tags.yaml": "epochs: !!python/object/apply:os.getpid []\n",
+    }.items():
+        (tmp / name).write_text(text)
     (tmp / "several.csv").write_text(f"path,label\n{picture},Bag;Coat\n{picture},\n")
     (tmp / "several-val.csv").write_text(f"path,label,part\n{picture},a;b,\n{picture},eel,val\n")
     (tmp / "several-empty.csv").write_text(f"path,label\n{picture},;\n{picture},\n")

@@ -15,9 +15,9 @@ from resnetkit.errors import UserError, is_out_of_memory
 from resnetkit.files import check_can_draw
 from resnetkit.flags import make_parser
 from resnetkit.ranks import Quiet, RankError, end_process, is_first
+from resnetkit.sizes import check_side
 from resnetkit.training.recipe import flat_fields
 
-MOST_PIXELS_A_SIDE = 10_000
 SIGNAL_EXIT = 128
 """A command that a signal ended exits with this plus the signal's number, as shells do."""
 
@@ -96,7 +96,7 @@ def train(options: argparse.Namespace) -> int:
         print(json.dumps({key: getattr(result, key) for key in keys}))
     if result.interrupted is not None:
         say(f"stopped at step {result.steps:,} and saved; go on with:")
-        say(f"  resnetkit train --resume --out {run}")
+        say(_go_on(run, options))
         return SIGNAL_EXIT + result.interrupted
     rows = read_metrics(Path(run) / "metrics.jsonl")
     precision = rows[-1].get("val_map")
@@ -119,6 +119,12 @@ def train(options: argparse.Namespace) -> int:
     return 0
 
 
+def _go_on(run: str, options: argparse.Namespace) -> str:
+    """The command that resumes a run; threads and device are those of its start anyhow."""
+    where = [] if options.data_dir is None else ["--data-dir", options.data_dir]
+    return "  " + shlex.join(["resnetkit", "train", "--resume", "--out", run, *where])
+
+
 def _folds(result, options: argparse.Namespace) -> int:
     """The end of `resnetkit train DATA --folds N`."""
     from resnetkit import tables
@@ -128,7 +134,7 @@ def _folds(result, options: argparse.Namespace) -> int:
         print(json.dumps(result.to_dict()))
     if result.interrupted is not None:
         say(f"stopped and saved; folds that are done: {done}; go on with:")
-        say(f"  resnetkit train --resume --out {run}")
+        say(_go_on(run, options))
         return SIGNAL_EXIT + result.interrupted
     if not options.json:
         print(tables.folds(result.summary))
@@ -295,8 +301,7 @@ def models(options: argparse.Namespace) -> int:
     """`resnetkit models [PATTERN]`."""
     from resnetkit import tables
 
-    if options.image_size is not None and not 1 <= options.image_size <= MOST_PIXELS_A_SIDE:
-        raise UserError(f"--image-size must be 1 to {MOST_PIXELS_A_SIDE}, not {options.image_size}")
+    check_side(options.image_size)
     found = tables.costs(options.pattern, options.image_size, options.channels, options.classes)
     if options.json:
         print(json.dumps(tables.costs_json(found)))

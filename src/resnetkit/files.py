@@ -58,7 +58,7 @@ def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:
 def whole_folder(path: Path) -> Generator[Path]:
     """A folder beside `path` to fill; it becomes `path` by a rename when the block ends well.
 
-    Raises UserError when `path` exists already or its parent cannot be written.
+    Raises UserError when `path` exists already, its parent cannot be written, or the disk is full.
     """
     if path.exists() or path.is_symlink():
         raise UserError(f"{path} exists already; choose another name or remove it")
@@ -76,8 +76,10 @@ def whole_folder(path: Path) -> Generator[Path]:
             flush(file)
         flush(beside)
         beside.rename(path)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(beside, ignore_errors=True)
+        if isinstance(error, OSError) and not error.filename:  # a write does not say where
+            raise UserError(f"cannot write {path}: {error.strerror}") from error
         raise
     flush(path.parent)
 

@@ -96,7 +96,7 @@ def _train(parser: Parser) -> None:
     parser.epilog, parser.formatter_class = _RECIPE, argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add("data", nargs="?", metavar="DATA", help=_DATA)
-    add("--out", metavar="FOLDER", help="run folder; default: runs/<data>-<model>-<n>")
+    add("--out", type=_named, metavar="FOLDER", help="run folder; default: runs/<data>-<model>-<n>")
     add("--resume", action="store_true", help="go on with the run in --out, in the same bits")
     recipes = "; ".join(f"{name}: {purpose}" for name, purpose in named_recipes().items())
     help_recipe = f"a YAML file of your own, or {recipes}; flags override it"
@@ -111,7 +111,7 @@ def _train(parser: Parser) -> None:
         metavar="memory|off|FOLDER",
         help=f"{help_cache}; default: memory",
     )
-    help_size = "of the cache, such as 4GB; default: half of what a training step leaves free"
+    help_size = "of the cache, such as 4GB; default: half of the free memory, or of the disk"
     add("--cache-size", metavar="SIZE", help=help_size)
     help_memory = "that a training step may take, such as 2GB, or auto: what is free; blocks are "
     help_memory += "computed anew in the backward pass where needed: the same bits"
@@ -185,7 +185,7 @@ def _convert(parser: Parser) -> None:
     help_file = "weights: a file, a run or Classifier folder, or a name of the Hugging Face Hub"
     add("weights", metavar="FILE", help=help_file)
     add("--to", required=True, choices=NAMINGS, help="whose names to write")
-    add("--out", required=True, metavar="FILE", help="the .safetensors file to write")
+    add("--out", type=_named, required=True, metavar="FILE", help="the .safetensors file to write")
     help_model = "a name of the zoo; by default told from the weights"
     add("--model", metavar="NAME", help=help_model)
     help_from = "whose names the weights have; by default told from them"
@@ -199,7 +199,7 @@ def _deepen(parser: Parser) -> None:
     add("--to", metavar="MODEL", help="a deeper network of the same kind, such as resnet110")
     depths = _converter(tuple[int, ...], "list of numbers")
     add("--depths", type=depths, metavar="N,N,N", help="instead: the blocks in every stage")
-    add("--out", required=True, metavar="FOLDER", help="the Classifier folder to make")
+    add("--out", type=_named, required=True, metavar="FOLDER", help="the Classifier folder to make")
     _json(parser)
 
 
@@ -309,6 +309,12 @@ def _converter(annotation: Any, name: str) -> Callable[[str], Any]:
 
     convert.__name__ = name
     return convert
+
+
+def _named(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected a name, found nothing")
+    return text
 
 
 def _shown(value: Any) -> str:

@@ -1,8 +1,16 @@
-"""Numbers of bytes, as people write and read them."""
+"""Numbers of bytes, as people write and read them; and of pixels, how many there may be."""
 
 from resnetkit.errors import UserError
 
 _UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+
+MOST_PIXELS_A_SIDE = 10_000
+
+
+def check_side(pixels: int | None) -> None:
+    """Raise UserError for an `--image-size` that cannot be meant."""
+    if pixels is not None and not 1 <= pixels <= MOST_PIXELS_A_SIDE:
+        raise UserError(f"--image-size must be 1 to {MOST_PIXELS_A_SIDE}, not {pixels}")
 
 
 def parse_size(text: str, flag: str) -> int:

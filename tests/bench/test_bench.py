@@ -149,3 +149,22 @@ def test_the_peak_is_that_of_the_step_not_of_who_asks():
     held = torch.ones(2**28)
     found = rk.bench("resnet8", image_size=16, threads=1, quick=True, batch_size=1)
     assert found.rows[0].training.peak_bytes < held.nbytes
+
+
+def test_memory_that_runs_out_on_the_way_ends_one_network_only(monkeypatch):
+    infer, turns = contestant.Contestant._infer, []
+
+    def once(self, product):
+        turns.append(self.subject.name)
+        if turns[-1] == "resnet14" and turns.count("resnet14") == 2:
+            raise MemoryError
+        return infer(self, product)
+
+    monkeypatch.setattr(contestant.Contestant, "_infer", once)
+    found = rk.bench(
+        ["resnet14", "resnet8"], image_size=16, threads=1, quick=True, batch_size=2, train=False
+    )
+    deep, shallow = found.rows
+    assert deep.notes == ("memory ran out on the way: fewer runs than of the others",)
+    assert shallow.notes == ()
+    assert 0 < deep.images_per_second.runs < shallow.images_per_second.runs

@@ -1,7 +1,9 @@
 """The same pictures with a cache and without, whatever has happened to it."""
 
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,8 +15,8 @@ from resnetkit.data.cache import (
     Cached,
     DiskStore,
     MemoryStore,
+    check_folder,
     check_store,
-    make_folder,
     open_store,
 )
 from resnetkit.data.loader import Loader
@@ -120,9 +122,10 @@ def test_the_oldest_go_when_there_are_too_many(source, tmp_path):
 
 def test_where_no_folder_can_be(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="--cache"):
-        make_folder(str(tmp_path / "file"), "fashion-mnist")
-    assert open_store("off", None, 10**9) is None
+    for place in ("file", "file/within"):
+        with pytest.raises(UserError, match=r"--cache .*file is no folder"):
+            check_folder(str(tmp_path / place), "fashion-mnist")
+    assert open_store("off", None, lambda: 10**9) is None
 
 
 def test_what_others_left_in_the_folder_is_no_harm(source, tmp_path):
@@ -157,14 +160,52 @@ def test_a_cache_lies_outside_the_data(tmp_path):
     (tmp_path / "data").mkdir()
     for inside in ("data", "data/kept"):
         with pytest.raises(UserError, match="outside"):
-            make_folder(str(tmp_path / inside), str(tmp_path / "data"))
+            check_folder(str(tmp_path / inside), str(tmp_path / "data"))
     assert not (tmp_path / "data" / "kept").exists()
-    make_folder(str(tmp_path / "kept"), str(tmp_path / "data"))
-    assert (tmp_path / "kept").is_dir()
-    make_folder("memory", str(tmp_path / "data"))
+    check_folder(str(tmp_path / "kept"), str(tmp_path / "data"))
+    assert not (tmp_path / "kept").exists()
+    check_folder("memory", str(tmp_path / "data"))
 
 
 @pytest.mark.parametrize("word", ["", "none", "On", "TRUE", "disk"])
 def test_words_that_are_no_folders(word):
     with pytest.raises(UserError, match="--cache is memory, off, or a folder"):
         check_store(word, None)
+
+
+def test_a_folder_may_take_half_of_what_its_disk_has_free(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    store = open_store(str(tmp_path / "new"), None, lambda: pytest.fail("memory is of no concern"))
+    assert store is not None
+    assert store.budget == 500
+    assert not (tmp_path / "new").exists()
+
+
+def test_sharers_stay_within_the_budget_together(source, tmp_path):
+    size = cache._HEAD + source.image(0).nbytes
+    stores = [DiskStore(tmp_path, 4 * size, sharers=2) for _ in range(2)]
+    for number, store in enumerate(stores):
+        for image in range(4):
+            store.put(f"{number}{image}", source.image(0))
+    assert len(list(tmp_path.glob("*/*.pixels"))) == 4
+    memory = open_store("memory", "3MB", lambda: 10**9, sharers=3)
+    assert memory is not None
+    assert memory.budget == 10**6
+
+
+def test_a_decoder_of_another_version_decodes_anew(source, tmp_path, monkeypatch):
+    loaded(Cached(source, DiskStore(tmp_path, 10**9)), epochs=1)
+    before = len(list(tmp_path.glob("*/*.pixels")))
+    monkeypatch.setattr(cache, "version", lambda _: "99")
+    loaded(Cached(source, DiskStore(tmp_path, 10**9)), epochs=1)
+    assert len(list(tmp_path.glob("*/*.pixels"))) == 2 * before
+
+
+def test_a_pipe_in_the_folder_keeps_nobody_waiting(source, tmp_path):
+    plain = loaded(source)
+    loaded(Cached(source, DiskStore(tmp_path, 10**9)), epochs=1)
+    file = min(tmp_path.glob("*/*.pixels"))
+    file.unlink()
+    os.mkfifo(file)
+    kept = loaded(Cached(source, DiskStore(tmp_path, 10**9)))
+    assert all(np.array_equal(a, b) for a, b in zip(plain, kept, strict=True))

@@ -184,10 +184,10 @@ def test_every_picture_of_a_batch_goes_its_own_way(channels):
 def test_alternating_pictures_are_mirrored_in_every_other_epoch():
     chosen = np.array([5, 999, 0, 31])
     plain = picture_draws(0, 0, 0, 4)
-    sides = [every_other_epoch(plain, 0, epoch, chosen)[:, 6] < 0.5 for epoch in range(4)]
+    sides = [every_other_epoch(plain, 0, epoch, chosen, 1000)[:, 6] < 0.5 for epoch in range(4)]
     assert np.array_equal(sides[0], ~sides[1])
     assert np.array_equal(sides[0], sides[2])
-    many = every_other_epoch(picture_draws(0, 0, 0, 5000), 0, 0, np.arange(5000))
+    many = every_other_epoch(picture_draws(0, 0, 0, 5000), 0, 0, np.arange(5000), 5000)
     assert (many[:, 6] < 0.5).mean() == pytest.approx(0.5, abs=0.03)
     others = [i for i in range(DRAWS) if i != 6]
     assert np.array_equal(many[:, others], picture_draws(0, 0, 0, 5000)[:, others])

@@ -64,6 +64,17 @@ def test_bf16_is_near():
     assert (near - exact).abs().max() < 0.05 * exact.abs().max()
 
 
+@pytest.mark.parametrize("order", ["b", "e"])
+def test_norms_that_stay_keep_their_precision(order):
+    """bf16 has 8 bits: of a mean of 301 it would make 302."""
+    spec = rk.ResNetSpec(order=order, widths=(8,), depths=(1,), strides=(1,), stem_width=8)
+    folded = FoldedResNet(filled(spec), torch.bfloat16)
+    kept = [folded._norm, folded._blocks[0].first_norm, folded._blocks[0].last_norm]
+    norms = [norm for norm in kept if isinstance(norm, torch.nn.BatchNorm2d)]
+    assert norms
+    assert all(norm.running_mean.dtype == torch.float32 for norm in norms)
+
+
 def test_later_changes_are_not_seen():
     net = filled("resnet8")
     x = torch.randn(2, 3, 32, 32)

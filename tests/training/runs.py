@@ -55,6 +55,13 @@ def assert_equal_bits(a: Path, b: Path) -> None:
 
 def stop_and_resume(out: Path, at: int, monkeypatch, **changes) -> None:
     """A Ctrl-C that comes while step `at` is computed; then the rest of the run."""
+    stop(out, at, monkeypatch, **changes)
+    result = rk.train(resume=True, out=str(out), workers=2, observer=Observer())
+    assert result.resumed_at == at
+
+
+def stop(out: Path, at: int, monkeypatch, **changes) -> None:
+    """A Ctrl-C that comes while step `at` is computed."""
 
     class StopAt(session_module.StopRequest):
         def __enter__(self):
@@ -74,8 +81,6 @@ def stop_and_resume(out: Path, at: int, monkeypatch, **changes) -> None:
     monkeypatch.undo()
     assert (result.steps, result.interrupted) == (at, signal.SIGINT)
     assert not (out / "classifier").exists()
-    result = rk.train(resume=True, out=str(out), threads=1, workers=2, observer=Observer())
-    assert result.resumed_at == at
 
 
 def start_command(out: Path, *flags: str) -> subprocess.Popen:

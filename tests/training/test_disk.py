@@ -52,6 +52,13 @@ def test_a_classifier_that_does_not_fit_on_the_disk(small_disk, undisturbed):
     assert [p.name for p in small_disk.iterdir()] == ["filler"]
 
 
+def test_a_run_that_begins_on_a_full_disk(small_disk):
+    fill_up(small_disk / "filler")
+    with pytest.raises(rk.UserError, match="cannot write .*run: No space left"):
+        train(small_disk / "run")
+    assert [p.name for p in small_disk.iterdir()] == ["filler"]
+
+
 def test_a_full_disk_is_one_line_and_the_last_checkpoint_stays(small_disk, tmp_path):
     train(tmp_path / "whole")
     out, filler = small_disk / "run", small_disk / "filler"

@@ -13,11 +13,13 @@ from tests.training.runs import (
     SETTINGS,
     assert_equal_bits,
     start_command,
+    stop,
     stop_and_resume,
     train,
 )
 
 import resnetkit as rk
+from resnetkit.training import checkpoint
 from resnetkit.training.observer import Observer
 
 
@@ -232,3 +234,35 @@ def test_a_cache_changes_no_bit(tmp_path, pictures):
         runs.append(out)
     for run in runs[1:]:
         assert_equal_bits(runs[0], run)
+
+
+def test_threads_are_those_of_the_start(tmp_path, monkeypatch):
+    stop_and_resume(tmp_path / "run", 7, monkeypatch, threads=2)
+    state = checkpoint.load(max((tmp_path / "run" / "checkpoints").glob("step-*")))
+    assert state.environment["threads"] == "2"
+    torch.set_num_threads(1)
+
+
+def test_a_run_without_checkpoints_begins_at_its_first_step_and_says_so(tmp_path, monkeypatch):
+    said, out, observer = [], tmp_path / "run", Observer()
+    stop(out, 7, monkeypatch)
+    for file in (out / "checkpoints").iterdir():
+        file.unlink()
+    monkeypatch.setattr(observer, "say", said.append)
+    result = rk.train(resume=True, out=str(out), threads=1, observer=observer)
+    assert result.resumed_at == 0
+    assert any("no checkpoint to go on from: it begins at its first step" in line for line in said)
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_where_to_begin_anew(tmp_path, monkeypatch, finished):
+    """Only a finished run has weights to begin with."""
+    out, more = tmp_path / "run", {"schedule": "constant"}
+    if finished:
+        train(out, **more)
+    else:
+        stop(out, 7, monkeypatch, **more)
+    instead = f"--weights {out}" if finished else "another --out"
+    with pytest.raises(rk.UserError, match=f"threads: 1 -> 2; .* or start anew with {instead}"):
+        rk.train(resume=True, out=str(out), epochs=4, threads=2, observer=Observer())
+    torch.set_num_threads(1)

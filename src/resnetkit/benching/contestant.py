@@ -51,6 +51,7 @@ class Contestant:
     batch: int | None = None
     train_batch: int | None = None
     peak_bytes: int | None = None
+    exhausted: bool = False
     notes: list[str] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
@@ -120,7 +121,22 @@ class Contestant:
             self.notes.append("trained in fp32: a stride meets a single pixel")
 
     def take_turn(self, product: MatrixProduct) -> list[float]:
-        """Measure once more; returns the rates of the matrix product beside it."""
+        """Measure once more; returns the rates of the matrix product beside it.
+
+        Where memory runs out that fitted before, what was measured until then is what there is.
+        """
+        if self.exhausted:
+            return []
+        try:
+            return self._turn(product)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            self.exhausted = True
+            self.notes.append("memory ran out on the way: fewer runs than of the others")
+            return []
+
+    def _turn(self, product: MatrixProduct) -> list[float]:
         matrix = self._infer(product)
         if self.train_batch:
             step = training_step(

@@ -7,6 +7,7 @@ resnetkit.benching.peak` reads what to train as JSON from stdin and answers on s
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ def _in_child(
         [sys.executable, "-P", "-m", "resnetkit.benching.peak"],
         input=json.dumps(asked), capture_output=True, text=True, check=False,
     )  # fmt: skip
-    if done.returncode == NO_MEMORY or done.returncode < 0:
+    if done.returncode in (NO_MEMORY, -signal.SIGKILL):
         return False, None
     return True, int(done.stdout) if done.returncode == 0 else None
 

@@ -25,6 +25,9 @@ from resnetkit.training.setup import least_batch
 TRAIN_BATCH = 32
 """Images of a training step, where nothing else is said."""
 
+MOST_IMAGES = 65_536
+"""Of a batch that may be asked for."""
+
 QUICK = {"rounds": 2, "inferences": 3, "steps": 1}
 """What `quick` does less often."""
 
@@ -95,10 +98,10 @@ def _measure(contestants: list[Contestant], machine: Machine, observer: Observer
         torch.random.fork_rng(devices=[]),  # whoever calls this keeps the state of the generator
         observer.counting("measuring", turns) as advance,
     ):
+        product, matrix = MatrixProduct(plan.precision, plan.device), []
         for contestant in contestants:
             contestant.find_batches()
             advance(1)
-        product, matrix = MatrixProduct(plan.precision, plan.device), []  # peaks are without it
         for _ in range(plan.rounds):
             for contestant in contestants:
                 matrix += contestant.take_turn(product)
@@ -118,8 +121,8 @@ def _machine(plan: Plan) -> Machine:
 
 def _check_batches(batch_size: int | None, train_batch: int | None) -> None:
     for flag, number in {"batch-size": batch_size, "train-batch": train_batch}.items():
-        if number is not None and number < 1:
-            raise UserError(f"--{flag} must be at least 1, not {number}")
+        if number is not None and not 1 <= number <= MOST_IMAGES:
+            raise UserError(f"--{flag} must be 1 to {MOST_IMAGES}, not {number}")
 
 
 def _check_comparable(subjects: list[Subject]) -> None:

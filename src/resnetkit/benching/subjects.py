@@ -15,8 +15,7 @@ from resnetkit.nets.resnet import ResNet
 from resnetkit.nets.spec import ResNetSpec
 from resnetkit.nets.zoo import ZOO, models, spec_of, usual
 from resnetkit.published import published
-
-MOST_PIXELS_A_SIDE = 10_000
+from resnetkit.sizes import check_side
 
 
 @dataclass(frozen=True)
@@ -78,8 +77,7 @@ def find_subjects(words: Sequence[str | Path], image_size: int | None = None) ->
     """
     if not words:
         raise UserError("nothing to measure: give names of the zoo, patterns or run folders")
-    if image_size is not None and not 1 <= image_size <= MOST_PIXELS_A_SIDE:
-        raise UserError(f"--image-size must be 1 to {MOST_PIXELS_A_SIDE}, not {image_size}")
+    check_side(image_size)
     found: dict[str, Subject] = {}
     for word in map(str, words):
         for subject in _meant(word, image_size):

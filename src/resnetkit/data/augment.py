@@ -4,6 +4,7 @@ A picture's draws are a function of (seed, epoch, position in the epoch's order)
 depend on who loads it, in which batch it lies, or where a run was interrupted.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -61,16 +62,22 @@ def augment(squares: torch.Tensor, how: Augmentation, draws: np.ndarray) -> torc
     return squares
 
 
-def every_other_epoch(draws: np.ndarray, seed: int, epoch: int, chosen: np.ndarray) -> np.ndarray:
+def every_other_epoch(
+    draws: np.ndarray, seed: int, epoch: int, chosen: np.ndarray, images: int
+) -> np.ndarray:
     """The draws with such for mirroring that a picture is mirrored in every other epoch.
 
-    Half of them begin with it. In two epochs every picture is seen both ways, where chance shows
-    half of them twice the same way (Jordan 2024, arXiv 2404.00498, section 3.6).
+    Half of the `images` begin with it. In two epochs every picture is seen both ways, where chance
+    shows half of them twice the same way (Jordan 2024, arXiv 2404.00498, section 3.6).
     """
-    begins = np.random.Generator(_stream(seed, 0, _MIRROR)).random(chosen.max(initial=0) + 1)
     draws = draws.copy()
-    draws[:, 6] = (begins[chosen] + 0.5 * (epoch % 2)) % 1
+    draws[:, 6] = (_mirrored_first(seed, images)[chosen] + 0.5 * (epoch % 2)) % 1
     return draws
+
+
+@functools.lru_cache(maxsize=2)
+def _mirrored_first(seed: int, images: int) -> np.ndarray:
+    return np.random.Generator(_stream(seed, 0, _MIRROR)).random(images)
 
 
 def epoch_order(seed: int, epoch: int, images: int) -> np.ndarray:

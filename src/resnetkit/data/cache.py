@@ -4,18 +4,21 @@ import contextlib
 import hashlib
 import math
 import os
+import shutil
 import stat
 import struct
 import threading
 import time
 import uuid
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from resnetkit.data.decode import DECODERS
 from resnetkit.data.sources import Source
 from resnetkit.errors import UserError
 from resnetkit.sizes import gigabytes, parse_size
@@ -92,16 +95,21 @@ class DiskStore:
     another version is passed over and written anew. When the disk is full nothing more is written.
 
     Args:
-        folder: others may use it at the same time.
-        budget: bytes of files at most; the oldest go when there are more at the start.
+        folder: others may use it at the same time; it is made for the first image.
+        budget: bytes of files at most; the oldest go when there are more at the start. None: what
+            is there, and half of what the disk has free.
+        sharers: processes that begin to fill the folder at the same time.
     """
 
-    def __init__(self, folder: str | Path, budget: int):
-        self.folder, self.budget, self.full = Path(folder), budget, False
+    def __init__(self, folder: str | Path, budget: int | None, sharers: int = 1):
+        self.folder, self.full = Path(folder), False
         self.damaged, self.failed = 0, ""
         self._checked: set[str] = set()
         self._lock = threading.Lock()
-        self.used = self._tidy()
+        self.used = self._tidy(math.inf if budget is None else budget)
+        free = shutil.disk_usage(_place(self.folder)).free if budget is None else 0
+        self.budget = self.used + free // 2 if budget is None else budget
+        self._most = self.used + (self.budget - self.used) // sharers
 
     def get(self, key: str) -> np.ndarray | None:
         """What was kept under a key; None where there is nothing, or nothing whole."""
@@ -122,7 +130,7 @@ class DiskStore:
         """Write an image beside its place and rename it, where there is room."""
         size = _HEAD + image.nbytes
         with self._lock:
-            if self.failed or self.used + size > self.budget:
+            if self.failed or self.used + size > self._most:
                 self.full = True
                 return
             self.used += size
@@ -151,15 +159,18 @@ class DiskStore:
         self._checked.add(key)
         return True
 
-    def _tidy(self) -> int:
+    def _tidy(self, budget: float) -> int:
         """Bytes of the files that stay: the oldest go until they are within the budget.
 
-        Others may do the same at this moment, and a file that cannot be removed stays.
+        Others may do the same at this moment, and a file that cannot be removed stays. A pipe
+        would keep its reader waiting for ever.
         """
         files, killed = [], time.time() - _UNFINISHED_AFTER
         for entry in self.folder.glob("??/*"):
             with contextlib.suppress(OSError):
                 state = entry.lstat()
+                if stat.S_ISFIFO(state.st_mode):
+                    entry.unlink()
                 if not stat.S_ISREG(state.st_mode):
                     continue
                 if entry.suffix == ENDING:
@@ -168,7 +179,7 @@ class DiskStore:
                     entry.unlink()
         used = sum(size for _, size, _ in files)
         for _, size, entry in sorted(files):
-            if used <= self.budget:
+            if used <= budget:
                 break
             with contextlib.suppress(OSError):
                 entry.unlink(missing_ok=True)
@@ -186,8 +197,8 @@ def check_store(cache: str, size: str | None) -> None:
         raise UserError(f"--cache is memory, off, or a folder such as ./kept, not {cache!r}")
 
 
-def make_folder(cache: str, data: str) -> None:
-    """Make the folder of a cache where one is asked for, outside the data.
+def check_folder(cache: str, data: str) -> None:
+    """Find out early whether a cache can be kept in a folder; leaves nothing behind.
 
     Raises:
         UserError: it cannot be made, or lies in the data: its folders would be classes of a later
@@ -198,24 +209,36 @@ def make_folder(cache: str, data: str) -> None:
     folder = Path(cache)
     if Path(data).is_dir() and folder.resolve().is_relative_to(Path(data).resolve()):
         raise UserError(f"--cache {cache} lies in {data}: choose a folder outside the data")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--cache {cache}: {error.strerror}") from None
+    place = _place(folder)
+    if not place.is_dir():
+        raise UserError(f"--cache {cache}: {place} is no folder")
+    if place != folder and not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(f"--cache {cache}: {place} cannot be written")
 
 
-def open_store(cache: str, size: str | None, available: int) -> Store | None:
+def _place(folder: Path) -> Path:
+    """The folder itself, or what there is of the way to it."""
+    return next(place for place in (folder, *folder.absolute().parents) if place.exists())
+
+
+def open_store(
+    cache: str, size: str | None, available: Callable[[], int], sharers: int = 1
+) -> Store | None:
     """The store that `--cache` and `--cache-size` ask for.
 
     Args:
-        cache: `off`; `memory`; or a folder that is there.
-        size: the budget, such as 4GB; by default half of what is available.
-        available: bytes of memory that can be had.
+        cache: `off`, `memory`, or a folder.
+        size: the budget of all sharers together, such as 4GB; by default half of what is
+            available, or of what the folder's disk has free.
+        available: tells the bytes of memory that a sharer can have.
+        sharers: processes of this machine that keep images at the same time.
     """
+    budget = None if size is None else parse_size(size, "--cache-size")
     if cache == "off":
         return None
-    budget = parse_size(size, "--cache-size") if size is not None else max(0, available // 2)
-    return MemoryStore(budget) if cache == "memory" else DiskStore(cache, budget)
+    if cache != "memory":
+        return DiskStore(cache, budget, sharers)
+    return MemoryStore(max(0, available() // 2) if budget is None else budget // sharers)
 
 
 def _checksum(shape: Sequence[int], pixels: np.ndarray) -> int:
@@ -234,6 +257,7 @@ class Cached:
     def __init__(self, source: Source, store: Store):
         self.source, self.store, self.labels = source, store, source.labels
         self._keys: dict[tuple, str] = {}
+        self._decoders = [version(name) for name in DECODERS]
 
     def __len__(self) -> int:
         """The number of images."""
@@ -256,7 +280,7 @@ class Cached:
         return image
 
     def _key(self, index: int, channels: int | None, least_side: int | None) -> str:
-        """A digest of the file, its size and time, and how it is decoded; empty without a file."""
+        """A digest of the file, its size and time, how and by what it is decoded; empty without."""
         asked = (index, channels, least_side)
         if asked not in self._keys:
             path = os.path.realpath(self.source.name(index))
@@ -265,7 +289,7 @@ class Cached:
             except (OSError, ValueError):
                 return ""
             times = (state.st_mtime_ns, state.st_ctime_ns)  # an archive may bring the old mtime
-            what = (path, state.st_size, *times, channels, least_side)
+            what = (path, state.st_size, *times, channels, least_side, self._decoders)
             self._keys[asked] = hashlib.sha1(
                 repr(what).encode(errors="surrogateescape"), usedforsecurity=False
             ).hexdigest()

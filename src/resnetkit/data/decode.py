@@ -11,6 +11,9 @@ from PIL import Image, ImageOps
 
 from resnetkit.errors import UserError
 
+DECODERS = ("resnetkit", "pillow", "simplejpeg")
+"""Packages of which another version may give other pixels."""
+
 MOST_PIXELS = 100_000_000
 """Images whose header announces more pixels are refused before any of them is decoded."""
 

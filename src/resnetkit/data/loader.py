@@ -119,7 +119,7 @@ class Loader:
             chosen = _order(self.seed, epoch, len(self.source))[start:end]
             draws = picture_draws(self.seed, epoch, start, end - start)
             if how.alternate:
-                draws = every_other_epoch(draws, self.seed, epoch, chosen)
+                draws = every_other_epoch(draws, self.seed, epoch, chosen, len(self.source))
         squares, kept = self._squares(chosen, draws)
         if how is not None and draws is not None:
             squares = augment(squares, how, draws[kept])

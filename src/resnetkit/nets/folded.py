@@ -45,7 +45,7 @@ class FoldedResNet:
             self._stem = _FoldedStem(net.stem, dtype)
             blocks = [m for stage in net.stages for m in stage.children() if isinstance(m, Block)]
             self._blocks = [_FoldedBlock(block, dtype) for block in blocks]
-            self._norm = _part(net.norm, dtype)
+            self._norm = _part(net.norm, torch.float32)
             self._head = _part(net.head, torch.float32)
 
     @torch.inference_mode()
@@ -104,10 +104,12 @@ class _FoldedBlock:
         self.attends = not isinstance(block.attention, nn.Identity)
         self.attention = _part(block.attention, dtype)
         self.activates_both = getattr(block, "activates_both", False)
-        self.first_norm = _part(block.get_submodule("norm1"), dtype) if self.order == "e" else None
+        self.first_norm = (
+            _part(block.get_submodule("norm1"), torch.float32) if self.order == "e" else None
+        )
         self.last_norm = None
         if self.order == "b":
-            self.last_norm = _part(block.get_submodule(f"norm{self.last}"), dtype)
+            self.last_norm = _part(block.get_submodule(f"norm{self.last}"), torch.float32)
         self.convolutions = [
             _Convolution(block.get_submodule(f"conv{i}"), self._norm_after(block, i), dtype)
             for i in range(1, self.last + 1)

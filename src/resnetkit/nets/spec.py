@@ -33,7 +33,7 @@ class ResNetSpec:
     """
 
     block: Block = option("basic", "two 3x3 convolutions, or 1x1, 3x3, 1x1")
-    depths: tuple[int, ...] = option((2, 2, 2, 2), "blocks in each stage", least=1)
+    depths: tuple[int, ...] = option((2, 2, 2, 2), "blocks in each stage", least=1, most=10_000)
     widths: tuple[int, ...] = option((64, 128, 256, 512), "width of each stage", least=1)
     strides: tuple[int, ...] = option((1, 2, 2, 2), "1 keeps a stage's size, 2 halves it", least=1)
     inner: int = option(1, "width of a bottleneck's 3x3 over its stage's (ResNeXt, wide)", least=1)

@@ -109,7 +109,7 @@ def choose_images(dataset: Dataset, recipe: Recipe, skipped: Skipped) -> dict[st
     if not len(val):
         raise UserError(
             f"{dataset.location} leaves no validation images: give more images, "
-            + ("or fewer --folds" if data.folds else "a val part, or a larger --val-fraction")
+            + ("or fewer --folds" if data.folds else "two of a class at least, or a val part")
         )
     if data.limit is not None and not data.folds:
         rest = rest[prepare.limit(whole.labels[rest], data.limit, recipe.seed)]
@@ -143,5 +143,5 @@ def check_same_data(dataset: Dataset, record: DataRecord, run: Path) -> None:
         if prepare.fingerprint(dataset.parts[part]) != before:
             raise UserError(
                 f"{run}: the {part} images of {dataset.location} are not those it began with; "
-                f"bring them back, or start anew with --weights"
+                f"bring them back, or start anew with another --out"
             )

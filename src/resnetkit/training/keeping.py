@@ -13,6 +13,7 @@ def keep_images(
     cache: str,
     size: str | None,
     available: Callable[[], int],
+    sharers: int,
 ) -> tuple[dict[str, Source], Store | None]:
     """The sources with a cache before them, where they are files that more than one epoch wants.
 
@@ -20,12 +21,13 @@ def keep_images(
         sources: the parts of the data.
         epochs: of the run.
         cache, size: as `--cache` and `--cache-size` have them.
-        available: tells how many bytes of memory nothing else wants.
+        available: tells how many bytes of memory nothing else of this rank wants.
+        sharers: ranks on this machine.
     """
     in_memory = array_of(sources["train"]) is not None
     if in_memory or (epochs == 1 and cache == "memory"):
         return sources, None
-    store = open_store(cache, size, available())
+    store = open_store(cache, size, available, sharers)
     if store is None:
         return sources, None
     return {part: Cached(source, store) for part, source in sources.items()}, store

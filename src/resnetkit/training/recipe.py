@@ -11,6 +11,7 @@ from resnetkit.config import Precision, check_ranges, from_plain, option, to_pla
 from resnetkit.data.augmentation import Augmentation, Interpolation
 from resnetkit.errors import UserError, nearest
 from resnetkit.plain_yaml import read_yaml, yaml_line
+from resnetkit.sizes import MOST_PIXELS_A_SIDE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class DataRecipe:
         "pixels; by default those of --weights, else the images' own when all are equal, square "
         "and up to 64, else 128",
         least=1,
-        most=10_000,
+        most=MOST_PIXELS_A_SIDE,
     )
     channels: int | None = option(
         None, "1 grey, 3 RGB; by default as the images are", least=1, most=3

@@ -6,12 +6,14 @@ from typing import Any
 from resnetkit.errors import UserError
 from resnetkit.training import checkpoint
 from resnetkit.training.recipe import Recipe, differences, override
+from resnetkit.training.run_folder import RunFolder
 from resnetkit.training.schedule import depends_on_length
 from resnetkit.training.snapshot import check_same_recipe
 
 
-def same_recipe(run: Path, before: Recipe, settings: dict[str, Any]) -> Recipe:
+def same_recipe(folder: RunFolder, before: Recipe, settings: dict[str, Any]) -> Recipe:
     """The run's recipe; other settings are refused, but for more epochs where that can be."""
+    run = folder.path
     after = override(before, settings)
     changed = differences(before, after)
     if not changed:
@@ -27,14 +29,25 @@ def same_recipe(run: Path, before: Recipe, settings: dict[str, Any]) -> Recipe:
     if depends_on_length(before.schedule):
         raise UserError(
             f"{run} runs for {before.epochs} epochs: its {before.schedule.schedule} schedule has "
-            f"set every learning rate for that length; start anew with --weights {run}"
+            f"set every learning rate for that length; {folder.start_anew}"
         )
     if before.growth.grow_at or before.unfreeze_at is not None:
         raise UserError(
             f"{run} runs for {before.epochs} epochs: when its network grows or is unfrozen is set "
-            f"for that length; start anew with --weights {run}"
+            f"for that length; {folder.start_anew}"
         )
     return after
+
+
+def as_started(folder: RunFolder, threads: int | None, device: str) -> dict[str, Any]:
+    """The threads and the device of the run's start, where no others are asked for."""
+    began = checkpoint.environment(folder.checkpoints)
+    if threads is None and began.get("threads", "").isdigit():
+        threads = int(began["threads"])
+    return {
+        "threads": threads,
+        "device": began.get("device", device) if device == "auto" else device,
+    }
 
 
 def last_history(file: Path, recipe: Recipe, run: Path) -> list[dict]:

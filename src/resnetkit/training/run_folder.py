@@ -79,6 +79,11 @@ class RunFolder:
         """Whether the run has come to its end and left a Classifier."""
         return (self.classifier / "config.json").is_file()
 
+    @property
+    def start_anew(self) -> str:
+        """What to do where it cannot go on as it is."""
+        return f"start anew with {f'--weights {self.path}' if self.finished else 'another --out'}"
+
     def recipe(self) -> Recipe:
         """The recipe of the run; raises UserError when it is not as it was written."""
         file = self.path / "recipe.yaml"

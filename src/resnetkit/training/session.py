@@ -9,7 +9,7 @@ import torch
 
 from resnetkit import inference
 from resnetkit.classifier import Classifier, Training
-from resnetkit.data.cache import Store, check_store, make_folder
+from resnetkit.data.cache import Store, check_folder, check_store
 from resnetkit.data.loader import Loader
 from resnetkit.data.sources import Dataset, Source
 from resnetkit.data.transform import Transform
@@ -25,7 +25,7 @@ from resnetkit.training.keeping import keep_images, troubles
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.replica import check_compiler
-from resnetkit.training.resuming import last_history, same_recipe
+from resnetkit.training.resuming import as_started, last_history, same_recipe
 from resnetkit.training.room import Place, check_memory, left_by_a_step, room_for
 from resnetkit.training.run_folder import DataRecord, RunFolder, read_metrics
 from resnetkit.training.setup import deepest, plan_run, starting_network, transform_of
@@ -38,8 +38,8 @@ from resnetkit.training.trainer import Interrupted, Trainer
 class Session:
     """How a run is carried out.
 
-    None of it changes a bit of the result but the number of threads and the device, which a
-    resumed run must share with its start.
+    None of it changes a bit of the result but the number of threads and the device: a resumed run
+    takes those of its start where none are given.
 
     Attributes:
         out: the run folder; by default runs/<data>-<model>-<n>.
@@ -51,7 +51,8 @@ class Session:
         checkpoint_seconds: save at least so often.
         tensorboard: write `tensorboard/` in the run folder as well.
         cache: where decoded images are kept from epoch to epoch: memory, off, or a folder.
-        cache_size: how much, such as 4GB; by default half of what a training step leaves free.
+        cache_size: how much, such as 4GB; by default half of the memory that a training step
+            leaves free, or of a folder's disk.
         memory: that a training step may take, such as 2GB, or auto: what is free. Blocks are
             computed anew where it does not suffice otherwise.
         rank_timeout: seconds after which a silent rank ends the job.
@@ -163,10 +164,11 @@ def resume_run(
     with contextlib.ExitStack() as stack:
         ranks.lead(lambda: take_over(run, stack))
         before = ranks.together(run.recipe)
-        recipe = same_recipe(run.path, before, settings)
+        recipe = same_recipe(run, before, settings)
         if run.finished and recipe == before:
             return ranks.together(lambda: _finished(run, recipe, first=ranks.first))
         _check_together(recipe, session)
+        session = replace(session, **as_started(run, session.threads, session.device))
         place = _ready(session, ranks)
         dataset = _open(recipe, session, ranks)
         return _carry_on(run, recipe, session, place, observer, ranks, dataset)
@@ -178,9 +180,9 @@ def _check_together(recipe: Recipe, session: Session) -> None:
 
 
 def _open(recipe: Recipe, session: Session, ranks: Ranks) -> Dataset:
-    """The images, and the folder in which they are kept decoded."""
+    """The images; their decoded twins need a place."""
     dataset = ranks.together(lambda: open_images(recipe, session.data_dir))
-    ranks.together(lambda: make_folder(session.cache, dataset.location))
+    ranks.together(lambda: check_folder(session.cache, dataset.location))
     return dataset
 
 
@@ -222,6 +224,8 @@ def _carry_on(
         state = checkpoint.load(found[-1]) if found else None
         if state is None and recipe != run.recipe():
             raise UserError(f"{run.path} cannot be extended: it has no checkpoint to go on from")
+        if state is None and not known:
+            observer.say(f"{run.path} has no checkpoint to go on from: it begins at its first step")
         ready = _ReadyRun(
             recipe, session, place, observer, ranks, dataset,
             choose_images(dataset, recipe, record.skipped), record, transform_of(recipe),
@@ -253,6 +257,7 @@ class _ReadyRun:
         sources, store = keep_images(
             self.sources, recipe.epochs, self.session.cache, self.session.cache_size,
             lambda: left_by_a_step(deepest(net, recipe), recipe, self.place, self.ranks),
+            self.ranks.local_count,
         )  # fmt: skip
         loader = Loader(
             sources["train"], transform, recipe.batch_size,
