@@ -10,7 +10,6 @@ kept: `--only` adds to it or measures it anew. Writes benchmarks/results/ablatio
 """
 
 import argparse
-import json
 import statistics
 import tempfile
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pathlib import Path
 import resnetkit as rk
 from resnetkit.training.observer import Observer
 from resnetkit.training.session import RunResult
-from turns import RESULTS, keep
+from turns import keep, kept
 
 HELD_OUT, AS_IT_IS = 1 / 6, "as it is"
 
@@ -80,12 +79,6 @@ def trained(recipe: str, epochs: int, seed: int, threads: int | None, changes: d
     return run.val_top1, run.seconds
 
 
-def kept(name: str) -> dict:
-    """What was found before."""
-    file = RESULTS / f"{name}.json"
-    return json.loads(file.read_text())["runs"] if file.exists() else {}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recipe", choices=ABLATIONS)
@@ -104,7 +97,7 @@ def main() -> None:
                  "seconds": statistics.median(seconds)}  # fmt: skip
         print(f"{change:38} {found['val_top1']:.4f} {found['seconds']:.0f} s", flush=True)
         keep(name, {"epochs": ablation.epochs, "held_out": HELD_OUT,
-                    "runs": kept(name) | {change: found}})  # fmt: skip
+                    "runs": kept(name).get("runs", {}) | {change: found}})  # fmt: skip
 
 
 if __name__ == "__main__":

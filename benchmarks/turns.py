@@ -96,3 +96,9 @@ def keep(name: str, content: dict) -> None:
     RESULTS.mkdir(exist_ok=True)
     content = {"machine": environment(torch.device("cpu")), **content}
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+def kept(name: str) -> dict:
+    """What benchmarks/results/<name>.json holds; empty where it is not there."""
+    file = RESULTS / f"{name}.json"
+    return json.loads(file.read_text()) if file.exists() else {}

@@ -5,13 +5,10 @@
 What is between the two marks of a page is replaced; what was not measured yet is left out.
 """
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
-BEGIN, END = "<!-- figures: make speed-page -->", "<!-- end of figures -->"
+from pages import DOCS, fill, machine_of, read, table
+
 HEADS = {
     "en": "| what | against | figure | command |",
     "zh": "| 内容 | 对照 | 数字 | 命令 |",
@@ -79,12 +76,6 @@ WORDS = {
 }
 
 
-def read(name: str) -> dict:
-    """A benchmark's results; empty where there are none."""
-    file = RESULTS / f"{name}.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-
-
 def rows(say: dict[str, str]) -> Iterator[tuple[str, str, str, str]]:
     """What, against what, the figure, the command."""
     for case in read("step_speed").get("cases", []):
@@ -109,10 +100,9 @@ def rows(say: dict[str, str]) -> Iterator[tuple[str, str, str, str]]:
             cache=folder["ratio"]["cache"], bare=folder["ratio"]["no cache"], **folder
         )
         yield say["folder"].format(**folder), say["loop"], figure, "make speed-folder"
-    fast = read("fast_recipe")
-    for target, found in fast.get("summary", {}).items():
-        what = say["fast"].format(epochs=fast["runs"][target][0]["epochs"])
-        against = say["textbook"].format(hours=fast["textbook_seconds"] / 3600)
+    for found in read("fast_recipe").get("targets", {}).values():
+        what = say["fast"].format(**found)
+        against = say["textbook"].format(hours=found["textbook_seconds"] / 3600)
         figure = say["fast_figure"].format(part=1 / found["of_textbook"], **found)
         yield what, against, figure, "make fast"
     for recipe in ("default", "best"):
@@ -123,20 +113,16 @@ def rows(say: dict[str, str]) -> Iterator[tuple[str, str, str, str]]:
 
 
 def page(text: str, language: str) -> str:
-    """The page with its tables made anew."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    machine = read("step_speed")["machine"]
-    lines = [HEADS[language], "|---|---|---|---|"]
-    lines += [f"| {a} | {b} | {c} | `{d}` |" for a, b, c, d in rows(WORDS[language])]
-    told = f"{machine['hardware']}, {machine['threads']} threads, torch {machine['torch']}"
-    return f"{before}{BEGIN}\n{told}\n\n" + "\n".join(lines) + f"\n{END}{after}"
+    """The page with its table made anew."""
+    found = [(*row[:3], f"`{row[3]}`") for row in rows(WORDS[language])]
+    lines = [machine_of(read("step_speed")), "", *table(HEADS[language], found)]
+    return fill(text, "figures", lines)
 
 
 def main() -> None:
     """Both pages."""
     for language, name in (("en", "speed.md"), ("zh", "speed.zh.md")):
-        file = ROOT / "docs" / name
+        file = DOCS / name
         file.write_text(page(file.read_text(encoding="utf-8"), language), encoding="utf-8")
 
 
