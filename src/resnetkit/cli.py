@@ -120,8 +120,9 @@ def train(options: argparse.Namespace) -> int:
 
 
 def _go_on(run: str, options: argparse.Namespace) -> str:
-    """The command that resumes a run; threads and device are those of its start anyhow."""
+    """The command that resumes a run."""
     where = [] if options.data_dir is None else ["--data-dir", options.data_dir]
+    where += [] if options.device == "auto" else ["--device", options.device]
     return "  " + shlex.join(["resnetkit", "train", "--resume", "--out", run, *where])
 
 

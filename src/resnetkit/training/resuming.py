@@ -39,15 +39,10 @@ def same_recipe(folder: RunFolder, before: Recipe, settings: dict[str, Any]) -> 
     return after
 
 
-def as_started(folder: RunFolder, threads: int | None, device: str) -> dict[str, Any]:
-    """The threads and the device of the run's start, where no others are asked for."""
-    began = checkpoint.environment(folder.checkpoints)
-    if threads is None and began.get("threads", "").isdigit():
-        threads = int(began["threads"])
-    return {
-        "threads": threads,
-        "device": began.get("device", device) if device == "auto" else device,
-    }
+def threads_of(folder: RunFolder) -> int | None:
+    """With how many threads the run was started; None where it has no checkpoint."""
+    began = checkpoint.environment(folder.checkpoints).get("threads", "")
+    return int(began) if began.isdigit() else None
 
 
 def last_history(file: Path, recipe: Recipe, run: Path) -> list[dict]:

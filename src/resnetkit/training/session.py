@@ -25,7 +25,7 @@ from resnetkit.training.keeping import keep_images, troubles
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.replica import check_compiler
-from resnetkit.training.resuming import as_started, last_history, same_recipe
+from resnetkit.training.resuming import last_history, same_recipe, threads_of
 from resnetkit.training.room import Place, check_memory, left_by_a_step, room_for
 from resnetkit.training.run_folder import DataRecord, RunFolder, read_metrics
 from resnetkit.training.setup import deepest, plan_run, starting_network, transform_of
@@ -38,8 +38,8 @@ from resnetkit.training.trainer import Interrupted, Trainer
 class Session:
     """How a run is carried out.
 
-    None of it changes a bit of the result but the number of threads and the device: a resumed run
-    takes those of its start where none are given.
+    None of it changes a bit of the result but the number of threads, which a resumed run takes from
+    its start where none is given, and the device, which it must share with it.
 
     Attributes:
         out: the run folder; by default runs/<data>-<model>-<n>.
@@ -168,7 +168,8 @@ def resume_run(
         if run.finished and recipe == before:
             return ranks.together(lambda: _finished(run, recipe, first=ranks.first))
         _check_together(recipe, session)
-        session = replace(session, **as_started(run, session.threads, session.device))
+        if session.threads is None:
+            session = replace(session, threads=threads_of(run))
         place = _ready(session, ranks)
         dataset = _open(recipe, session, ranks)
         return _carry_on(run, recipe, session, place, observer, ranks, dataset)
