@@ -16,6 +16,8 @@ from turns import keep
 
 def judged(recipe: str, seed: int, out: Path) -> dict:
     """Train, or go on with it, and judge."""
+    if (out / "classifier").exists():
+        raise SystemExit(f"{out} is finished: remove it to measure anew")
     begin = ["fashion-mnist", "--recipe", recipe, "--seed", str(seed)]
     run = resnetkit("train", *(["--resume"] if out.exists() else begin), "--out", str(out))
     test = resnetkit("evaluate", str(out), "fashion-mnist")

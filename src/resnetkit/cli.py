@@ -120,10 +120,15 @@ def train(options: argparse.Namespace) -> int:
 
 
 def _go_on(run: str, options: argparse.Namespace) -> str:
-    """The command that resumes a run."""
-    where = [] if options.data_dir is None else ["--data-dir", options.data_dir]
-    where += [] if options.device == "auto" else ["--device", options.device]
-    return "  " + shlex.join(["resnetkit", "train", "--resume", "--out", run, *where])
+    """The command that resumes a run as it was started."""
+    from resnetkit.training.session import Session
+
+    usual, words = Session(), ["resnetkit", "train", "--resume", "--out", run]
+    for name in ("data_dir", "device", "threads", "memory", "cache", "cache_size"):
+        given = getattr(options, name)
+        if given != getattr(usual, name):
+            words += [f"--{name.replace('_', '-')}", str(given)]
+    return "  " + shlex.join(words)
 
 
 def _folds(result, options: argparse.Namespace) -> int:

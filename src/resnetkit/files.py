@@ -78,8 +78,8 @@ def whole_folder(path: Path) -> Generator[Path]:
         beside.rename(path)
     except BaseException as error:
         shutil.rmtree(beside, ignore_errors=True)
-        if isinstance(error, OSError) and not error.filename:  # a write does not say where
-            raise UserError(f"cannot write {path}: {error.strerror}") from error
+        if isinstance(error, OSError) and str(error.filename or beside).startswith(str(beside)):
+            raise UserError(f"cannot write {path}: {error.strerror or error}") from error
         raise
     flush(path.parent)
 

@@ -179,6 +179,14 @@ def test_a_folder_may_take_half_of_what_its_disk_has_free(tmp_path, monkeypatch)
     assert store is not None
     assert store.budget == 500
     assert not (tmp_path / "new").exists()
+    filled = DiskStore(tmp_path / "new", 10**6)
+    for key in ("aa", "bb"):
+        filled.put(key, np.zeros((20, 20, 3), np.uint8))
+    again = open_store(str(tmp_path / "new"), None, lambda: 0)
+    assert again is not None
+    assert again.used <= again.budget == (filled.used + 1000) // 2
+    assert again.get("aa") is None
+    assert again.get("bb") is not None
 
 
 def test_sharers_stay_within_the_budget_together(source, tmp_path):
@@ -202,10 +210,10 @@ def test_a_decoder_of_another_version_decodes_anew(source, tmp_path, monkeypatch
 
 
 def test_a_pipe_in_the_folder_keeps_nobody_waiting(source, tmp_path):
-    plain = loaded(source)
-    loaded(Cached(source, DiskStore(tmp_path, 10**9)), epochs=1)
+    plain, store = loaded(source), DiskStore(tmp_path, 10**9)
+    loaded(Cached(source, store), epochs=1)
     file = min(tmp_path.glob("*/*.pixels"))
     file.unlink()
     os.mkfifo(file)
-    kept = loaded(Cached(source, DiskStore(tmp_path, 10**9)))
+    kept = loaded(Cached(source, store))
     assert all(np.array_equal(a, b) for a, b in zip(plain, kept, strict=True))

@@ -56,7 +56,7 @@ def assert_equal_bits(a: Path, b: Path) -> None:
 def stop_and_resume(out: Path, at: int, monkeypatch, **changes) -> None:
     """A Ctrl-C that comes while step `at` is computed; then the rest of the run."""
     stop(out, at, monkeypatch, **changes)
-    result = rk.train(resume=True, out=str(out), workers=2, observer=Observer())
+    result = rk.train(resume=True, out=str(out), threads=1, workers=2, observer=Observer())
     assert result.resumed_at == at
 
 

@@ -232,7 +232,8 @@ def test_the_command_says_how_to_go_on(data, tmp_path, capsys, monkeypatch):
     flags = "--model resnet8 --image-size 28 --epochs 2 --batch-size 16 --folds 2 --threads 1"
     assert main(["train", str(data), *flags.split(), "--out", str(out), "--json"]) == 130
     captured = capsys.readouterr()
-    assert captured.err.endswith(f"go on with:\n  resnetkit train --resume --out {out}\n")
+    again = f"resnetkit train --resume --out {out} --threads 1"
+    assert captured.err.endswith(f"go on with:\n  {again}\n")
     said = json.loads(captured.out)
     assert (said["steps"], said["val_top1"], said["results"]) == (1, None, [])
 

@@ -19,7 +19,6 @@ from tests.training.runs import (
 )
 
 import resnetkit as rk
-from resnetkit.training import checkpoint
 from resnetkit.training.observer import Observer
 
 
@@ -75,7 +74,7 @@ def test_signals_save_and_say_how_to_go_on(tmp_path, number, code):
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == code
-    assert f"resnetkit train --resume --out {out}" in said
+    assert f"resnetkit train --resume --out {out} --threads 1" in said
     assert "Traceback" not in said
     assert (out / "curves.png").exists() or not (out / "metrics.jsonl").read_text()
 
@@ -234,13 +233,6 @@ def test_a_cache_changes_no_bit(tmp_path, pictures):
         runs.append(out)
     for run in runs[1:]:
         assert_equal_bits(runs[0], run)
-
-
-def test_threads_are_those_of_the_start(tmp_path, monkeypatch):
-    stop_and_resume(tmp_path / "run", 7, monkeypatch, threads=2)
-    state = checkpoint.load(max((tmp_path / "run" / "checkpoints").glob("step-*")))
-    assert state.environment["threads"] == "2"
-    torch.set_num_threads(1)
 
 
 def test_a_run_without_checkpoints_begins_at_its_first_step_and_says_so(tmp_path, monkeypatch):

@@ -57,6 +57,7 @@ class Contestant:
     rates: list[float] = field(default_factory=list)
     shares: list[float] = field(default_factory=list)
     train_rates: list[float] = field(default_factory=list)
+    product_rates: list[float] = field(default_factory=list)
 
     @classmethod
     def of(cls, subject: Subject, plan: Plan) -> "Contestant":
@@ -120,24 +121,25 @@ class Contestant:
         if precision != self.plan.precision:
             self.notes.append("trained in fp32: a stride meets a single pixel")
 
-    def take_turn(self, product: MatrixProduct) -> list[float]:
-        """Measure once more; returns the rates of the matrix product beside it.
+    def take_turn(self, product: MatrixProduct) -> None:
+        """Measure once more, the matrix product beside it.
 
-        Where memory runs out that fitted before, what was measured until then is what there is.
+        Where memory runs out that sufficed before, what was measured until then is what there is.
         """
         if self.exhausted:
-            return []
+            return
         try:
-            return self._turn(product)
+            self._turn(product)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
+            if self.plan.device.type == "cuda":
+                torch.cuda.empty_cache()
             self.exhausted = True
             self.notes.append("memory ran out on the way: fewer runs than of the others")
-            return []
 
-    def _turn(self, product: MatrixProduct) -> list[float]:
-        matrix = self._infer(product)
+    def _turn(self, product: MatrixProduct) -> None:
+        self._infer(product)
         if self.train_batch:
             step = training_step(
                 self.subject.network(), self.subject.transform, self.train_batch,
@@ -146,24 +148,23 @@ class Contestant:
             step()
             seconds = timed(step, self.plan.device, self.plan.steps)
             self.train_rates += [self.train_batch / each for each in seconds]
-        return matrix
 
-    def _infer(self, product: MatrixProduct) -> list[float]:
+    def _infer(self, product: MatrixProduct) -> None:
         if not self.batch:
-            return []
+            return
         plan, model = self.plan, self._engine()
         one, many = self._images(1), self._images(self.batch)
         for _ in range(2):
             model(one)
         self.latencies += timed(lambda: model(one), plan.device, plan.latencies)
-        matrix = product.rates(plan.inferences)
+        products = product.rates(plan.inferences)
+        self.product_rates += products
         model(many)
         seconds = timed(lambda: model(many), plan.device, plan.inferences)
         rates = [self.batch / each for each in seconds]
         self.rates += rates
         operations = 2 * self.summary.multiply_adds
-        self.shares.append(operations * _middle(rates) / _middle(matrix))
-        return matrix
+        self.shares.append(operations * _middle(rates) / _middle(products))
 
     def _engine(self) -> Engine:
         net = self.subject.network().to(self.plan.device).eval()

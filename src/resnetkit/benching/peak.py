@@ -7,7 +7,6 @@ resnetkit.benching.peak` reads what to train as JSON from stdin and answers on s
 import json
 import os
 import resource
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -56,7 +55,7 @@ def training_peak(
 def _here(
     subject: Subject, batch: int, precision: Precision, device: torch.device
 ) -> tuple[bool, int | None]:
-    """On an accelerator, whose memory nobody else in this process holds."""
+    """On an accelerator; what this process holds there already does not count."""
     cuda = device.type == "cuda"
     try:
         if cuda:
@@ -89,7 +88,7 @@ def _in_child(
         [sys.executable, "-P", "-m", "resnetkit.benching.peak"],
         input=json.dumps(asked), capture_output=True, text=True, check=False,
     )  # fmt: skip
-    if done.returncode in (NO_MEMORY, -signal.SIGKILL):
+    if done.returncode == NO_MEMORY or done.returncode < 0:
         return False, None
     return True, int(done.stdout) if done.returncode == 0 else None
 

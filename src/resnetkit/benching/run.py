@@ -98,17 +98,17 @@ def _measure(contestants: list[Contestant], machine: Machine, observer: Observer
         torch.random.fork_rng(devices=[]),  # whoever calls this keeps the state of the generator
         observer.counting("measuring", turns) as advance,
     ):
-        product, matrix = MatrixProduct(plan.precision, plan.device), []
+        product = MatrixProduct(plan.precision, plan.device)
         for contestant in contestants:
             contestant.find_batches()
             advance(1)
         for _ in range(plan.rounds):
             for contestant in contestants:
-                matrix += contestant.take_turn(product)
+                contestant.take_turn(product)
                 advance(1)
     rows = tuple(contestant.row() for contestant in contestants)
     subjects = [contestant.subject for contestant in contestants]
-    rate = Spread.of(matrix)
+    rate = Spread.of([rate for contestant in contestants for rate in contestant.product_rates])
     warnings = _warnings(subjects)
     return BenchResult(machine, plan.batch_size, product.side, rate, rows, warnings)
 

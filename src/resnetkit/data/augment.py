@@ -71,12 +71,12 @@ def every_other_epoch(
     shows half of them twice the same way (Jordan 2024, arXiv 2404.00498, section 3.6).
     """
     draws = draws.copy()
-    draws[:, 6] = (_mirrored_first(seed, images)[chosen] + 0.5 * (epoch % 2)) % 1
+    draws[:, 6] = (_mirror_draws(seed, images)[chosen] + 0.5 * (epoch % 2)) % 1
     return draws
 
 
 @functools.lru_cache(maxsize=2)
-def _mirrored_first(seed: int, images: int) -> np.ndarray:
+def _mirror_draws(seed: int, images: int) -> np.ndarray:
     return np.random.Generator(_stream(seed, 0, _MIRROR)).random(images)
 
 

@@ -96,8 +96,8 @@ class DiskStore:
 
     Args:
         folder: others may use it at the same time; it is made for the first image.
-        budget: bytes of files at most; the oldest go when there are more at the start. None: what
-            is there, and half of what the disk has free.
+        budget: bytes of files at most; the oldest go when there are more at the start. None: half
+            of what the disk would have free without them.
         sharers: processes that begin to fill the folder at the same time.
     """
 
@@ -106,15 +106,19 @@ class DiskStore:
         self.damaged, self.failed = 0, ""
         self._checked: set[str] = set()
         self._lock = threading.Lock()
-        self.used = self._tidy(math.inf if budget is None else budget)
-        free = shutil.disk_usage(_place(self.folder)).free if budget is None else 0
-        self.budget = self.used + free // 2 if budget is None else budget
-        self._most = self.used + (self.budget - self.used) // sharers
+        files = self._files()
+        held = sum(size for _, size, _ in files)
+        if budget is None:
+            budget = (held + shutil.disk_usage(_place(self.folder)).free) // 2
+        self.budget, self.used = budget, _oldest_removed(files, held, budget)
+        self.own_limit = self.used + (budget - self.used) // sharers
 
     def get(self, key: str) -> np.ndarray | None:
         """What was kept under a key; None where there is nothing, or nothing whole."""
         try:
-            data = np.fromfile(self._file(key), np.uint8)
+            descriptor = os.open(self._file(key), os.O_RDONLY | os.O_NONBLOCK)  # a pipe would hang
+            with os.fdopen(descriptor, "rb") as file:
+                data = np.fromfile(file, np.uint8)
         except OSError:
             return None
         head, pixels = data[:_HEAD].tobytes(), data[_HEAD:]
@@ -130,7 +134,7 @@ class DiskStore:
         """Write an image beside its place and rename it, where there is room."""
         size = _HEAD + image.nbytes
         with self._lock:
-            if self.failed or self.used + size > self._most:
+            if self.failed or self.used + size > self.own_limit:
                 self.full = True
                 return
             self.used += size
@@ -159,32 +163,33 @@ class DiskStore:
         self._checked.add(key)
         return True
 
-    def _tidy(self, budget: float) -> int:
-        """Bytes of the files that stay: the oldest go until they are within the budget.
-
-        Others may do the same at this moment, and a file that cannot be removed stays. A pipe
-        would keep its reader waiting for ever.
-        """
+    def _files(self) -> list[tuple[int, int, Path]]:
+        """Time, bytes and path of every image; what killed writers left is removed."""
         files, killed = [], time.time() - _UNFINISHED_AFTER
         for entry in self.folder.glob("??/*"):
             with contextlib.suppress(OSError):
                 state = entry.lstat()
-                if stat.S_ISFIFO(state.st_mode):
-                    entry.unlink()
                 if not stat.S_ISREG(state.st_mode):
                     continue
                 if entry.suffix == ENDING:
                     files.append((state.st_mtime_ns, state.st_size, entry))
                 elif len(entry.suffix) == 33 and state.st_mtime < killed:
                     entry.unlink()
-        used = sum(size for _, size, _ in files)
-        for _, size, entry in sorted(files):
-            if used <= budget:
-                break
-            with contextlib.suppress(OSError):
-                entry.unlink(missing_ok=True)
-                used -= size
-        return used
+        return files
+
+
+def _oldest_removed(files: list[tuple[int, int, Path]], held: int, budget: int) -> int:
+    """Bytes that stay: the oldest files go until they are within the budget.
+
+    Others may do the same at this moment, and a file that cannot be removed stays.
+    """
+    for _, size, entry in sorted(files):
+        if held <= budget:
+            break
+        with contextlib.suppress(OSError):
+            entry.unlink(missing_ok=True)
+            held -= size
+    return held
 
 
 def check_store(cache: str, size: str | None) -> None:
@@ -207,12 +212,16 @@ def check_folder(cache: str, data: str) -> None:
     if cache in ("off", "memory"):
         return
     folder = Path(cache)
-    if Path(data).is_dir() and folder.resolve().is_relative_to(Path(data).resolve()):
-        raise UserError(f"--cache {cache} lies in {data}: choose a folder outside the data")
-    place = _place(folder)
-    if not place.is_dir():
-        raise UserError(f"--cache {cache}: {place} is no folder")
-    if place != folder and not os.access(place, os.W_OK | os.X_OK):
+    try:
+        if Path(data).is_dir() and folder.resolve().is_relative_to(Path(data).resolve()):
+            raise UserError(f"--cache {cache} lies in {data}: choose a folder outside the data")
+        place = _place(folder)
+        if not place.is_dir():
+            raise UserError(f"--cache {cache}: {place} is no folder")
+    except OSError as error:
+        raise UserError(f"--cache {cache}: {error.strerror}") from None
+    there = place == folder  # even read-only it is of use, where others have filled it
+    if not there and not os.access(place, os.W_OK | os.X_OK):
         raise UserError(f"--cache {cache}: {place} cannot be written")
 
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from resnetkit.errors import UserError
 
-DECODERS = ("resnetkit", "pillow", "simplejpeg")
+DECODERS = ("pillow", "simplejpeg")
 """Packages of which another version may give other pixels."""
 
 MOST_PIXELS = 100_000_000

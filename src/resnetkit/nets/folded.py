@@ -45,7 +45,7 @@ class FoldedResNet:
             self._stem = _FoldedStem(net.stem, dtype)
             blocks = [m for stage in net.stages for m in stage.children() if isinstance(m, Block)]
             self._blocks = [_FoldedBlock(block, dtype) for block in blocks]
-            self._norm = _part(net.norm, torch.float32)
+            self._norm = _part(net.norm, torch.float32)  # bf16 would round means and deviations
             self._head = _part(net.head, torch.float32)
 
     @torch.inference_mode()

@@ -101,18 +101,6 @@ def load(path: Path) -> State:
         ) from None
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """What the bits of a run depend on, as its last checkpoint has it; empty without one.
-
-    Nothing is checked here: `load` does, and says what is wrong.
-    """
-    try:
-        with safetensors.safe_open(checkpoints(folder)[-1], "pt") as file:
-            return json.loads(file.metadata()["state"])["environment"]
-    except (IndexError, OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError):
-        return {}
-
-
 def checkpoints(folder: Path) -> list[Path]:
     """The whole checkpoints in a folder, oldest first."""
     return sorted(p for p in folder.glob("*") if re.fullmatch(r"step-\d+\.safetensors", p.name))

@@ -29,20 +29,14 @@ def same_recipe(folder: RunFolder, before: Recipe, settings: dict[str, Any]) -> 
     if depends_on_length(before.schedule):
         raise UserError(
             f"{run} runs for {before.epochs} epochs: its {before.schedule.schedule} schedule has "
-            f"set every learning rate for that length; {folder.start_anew}"
+            f"set every learning rate for that length; {folder.how_to_start_anew}"
         )
     if before.growth.grow_at or before.unfreeze_at is not None:
         raise UserError(
             f"{run} runs for {before.epochs} epochs: when its network grows or is unfrozen is set "
-            f"for that length; {folder.start_anew}"
+            f"for that length; {folder.how_to_start_anew}"
         )
     return after
-
-
-def threads_of(folder: RunFolder) -> int | None:
-    """With how many threads the run was started; None where it has no checkpoint."""
-    began = checkpoint.environment(folder.checkpoints).get("threads", "")
-    return int(began) if began.isdigit() else None
 
 
 def last_history(file: Path, recipe: Recipe, run: Path) -> list[dict]:

@@ -80,7 +80,7 @@ class RunFolder:
         return (self.classifier / "config.json").is_file()
 
     @property
-    def start_anew(self) -> str:
+    def how_to_start_anew(self) -> str:
         """What to do where it cannot go on as it is."""
         return f"start anew with {f'--weights {self.path}' if self.finished else 'another --out'}"
 

@@ -25,7 +25,7 @@ from resnetkit.training.keeping import keep_images, troubles
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.replica import check_compiler
-from resnetkit.training.resuming import last_history, same_recipe, threads_of
+from resnetkit.training.resuming import last_history, same_recipe
 from resnetkit.training.room import Place, check_memory, left_by_a_step, room_for
 from resnetkit.training.run_folder import DataRecord, RunFolder, read_metrics
 from resnetkit.training.setup import deepest, plan_run, starting_network, transform_of
@@ -38,8 +38,8 @@ from resnetkit.training.trainer import Interrupted, Trainer
 class Session:
     """How a run is carried out.
 
-    None of it changes a bit of the result but the number of threads, which a resumed run takes from
-    its start where none is given, and the device, which it must share with it.
+    None of it changes a bit of the result but the number of threads and the device, which a
+    resumed run must share with its start.
 
     Attributes:
         out: the run folder; by default runs/<data>-<model>-<n>.
@@ -168,8 +168,6 @@ def resume_run(
         if run.finished and recipe == before:
             return ranks.together(lambda: _finished(run, recipe, first=ranks.first))
         _check_together(recipe, session)
-        if session.threads is None:
-            session = replace(session, threads=threads_of(run))
         place = _ready(session, ranks)
         dataset = _open(recipe, session, ranks)
         return _carry_on(run, recipe, session, place, observer, ranks, dataset)
@@ -225,7 +223,7 @@ def _carry_on(
         state = checkpoint.load(found[-1]) if found else None
         if state is None and recipe != run.recipe():
             raise UserError(f"{run.path} cannot be extended: it has no checkpoint to go on from")
-        if state is None and not known:
+        if state is None and ranks.first and not known:
             observer.say(f"{run.path} has no checkpoint to go on from: it begins at its first step")
         ready = _ReadyRun(
             recipe, session, place, observer, ranks, dataset,
@@ -253,13 +251,41 @@ class _ReadyRun:
 
     def train(self, run: RunFolder, net: ResNet, state: checkpoint.State | None) -> RunResult:
         """Train to the end or to an interruption, and leave the Classifier."""
-        recipe, transform = self.recipe, self.transform
+        recipe = self.recipe
         net = with_layout(net.to(self.place.device), channels_last=recipe.channels_last)
         sources, store = keep_images(
             self.sources, recipe.epochs, self.session.cache, self.session.cache_size,
             lambda: left_by_a_step(deepest(net, recipe), recipe, self.place, self.ranks),
             self.ranks.local_count,
         )  # fmt: skip
+        trainer = self._trainer(net, sources, run)
+        if state:
+            trainer.restore(state)
+        if self.ranks.first:
+            run.extend(recipe) if state else run.rewrite_metrics([])
+            if self.session.tensorboard:
+                folder = run.path / "tensorboard"
+                trainer.observer = TensorboardObserver(self.observer, folder, trainer.history)
+        self._announce(run, trainer, net, store)
+        interrupted = self._fit(trainer)
+        for trouble in troubles(store):
+            self.observer.say(trouble)
+        if interrupted is None:
+            self.ranks.lead(lambda: self._leave_classifier(run, trainer))
+        return RunResult(
+            run=str(run.path),
+            steps=trainer.step,
+            epochs=trainer.step / trainer.loader.steps,
+            seconds=trainer.seconds,
+            val_top1=trainer.history[-1]["val_top1"] if trainer.history else None,
+            resumed_at=state.step if state else 0,
+            data=recipe.data.data,
+            interrupted=interrupted,
+            waiting=round(trainer.waiting.share, 4),
+        )
+
+    def _trainer(self, net: ResNet, sources: dict[str, Source], run: RunFolder) -> Trainer:
+        recipe, transform = self.recipe, self.transform
         loader = Loader(
             sources["train"], transform, recipe.batch_size,
             augmentation=recipe.augmentation, seed=recipe.seed, workers=self.place.workers,
@@ -277,34 +303,10 @@ class _ReadyRun:
                 precision=recipe.precision,
             )[0]
 
-        trainer = Trainer(
+        return Trainer(
             net, recipe, loader, transform, validate, run, self.observer, self.ranks,
             self.place.room,
         )  # fmt: skip
-        if state:
-            trainer.restore(state)
-        if self.ranks.first:
-            run.extend(recipe) if state else run.rewrite_metrics([])
-            if self.session.tensorboard:
-                folder = run.path / "tensorboard"
-                trainer.observer = TensorboardObserver(self.observer, folder, trainer.history)
-        self._announce(run, trainer, net, store)
-        interrupted = self._fit(trainer)
-        for trouble in troubles(store):
-            self.observer.say(trouble)
-        if interrupted is None:
-            self.ranks.lead(lambda: self._leave_classifier(run, trainer))
-        return RunResult(
-            run=str(run.path),
-            steps=trainer.step,
-            epochs=trainer.step / loader.steps,
-            seconds=trainer.seconds,
-            val_top1=trainer.history[-1]["val_top1"] if trainer.history else None,
-            resumed_at=state.step if state else 0,
-            data=recipe.data.data,
-            interrupted=interrupted,
-            waiting=round(trainer.waiting.share, 4),
-        )
 
     def _fit(self, trainer: Trainer) -> int | None:
         """Train; returns the signal that stopped it before its end."""

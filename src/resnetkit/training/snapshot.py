@@ -91,7 +91,7 @@ def _check_same_run(trainer: "Trainer", state: checkpoint.State) -> None:
     if changed:
         raise UserError(
             f"{run} cannot go on in the same bits: {'; '.join(changed)}; resume it as it was "
-            f"started, or {trainer.run.start_anew}"
+            f"started, or {trainer.run.how_to_start_anew}"
         )
 
 
