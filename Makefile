@@ -7,7 +7,8 @@ RUN     := $(VENV)/bin/resnetkit
 DEMO    := runs/demo
 PEERS   := .venv-peers
 
-.PHONY: help demo test check data kill-resume kill-ranks data-checks zoo zoo-page bench speed speed-folder speed-page fast default best peers clean
+.PHONY: help demo test check data kill-resume kill-ranks data-checks zoo zoo-page bench speed speed-folder speed-page fast default best \
+        growth deep-memory kill-growth depth-page peers clean
 
 help:
 	@echo "make demo         train on Fashion-MNIST, look at it, use it (about 3 minutes)"
@@ -23,6 +24,10 @@ help:
 	@echo "make fast         --recipe fast against the textbook's recipe (25 minutes)"
 	@echo "make default      the default recipe on Fashion-MNIST (three quarters of an hour)"
 	@echo "make best         the best recipe on Fashion-MNIST (three quarters of an hour)"
+	@echo "make growth       deepened and growing networks against deep ones (half an hour)"
+	@echo "make deep-memory  memory and time of a thousand layers (10 minutes)"
+	@echo "make kill-growth  10 runs killed around their growth and resumed (3 minutes)"
+	@echo "make depth-page   docs/depth.md and its figure, drawn from the results"
 	@echo "make bench        training speed against torchvision, textbook against default (half an hour)"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -110,6 +115,19 @@ default: data
 
 best: data
 	$(PYTHON) benchmarks/long_recipe.py best
+
+growth: data
+	$(PYTHON) benchmarks/growth.py
+	$(PYTHON) benchmarks/deepened.py
+
+deep-memory: $(VENV)/.installed
+	$(PYTHON) benchmarks/deep_memory.py
+
+kill-growth: data
+	$(PYTHON) benchmarks/kill_growth.py --runs 10
+
+depth-page: $(VENV)/.installed
+	$(PYTHON) scripts/depth_page.py
 
 clean:
 	rm -rf $(VENV) $(PEERS) build src/*.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

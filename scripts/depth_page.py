@@ -1,0 +1,162 @@
+"""The tables and the figure of docs/depth.md and docs/depth.zh.md, from benchmarks/results/*.json.
+
+    python scripts/depth_page.py
+
+What is between the marks of a page is replaced; what was not measured yet is left out.
+"""
+
+import statistics
+
+from pages import DOCS, fill, machine_of, read, table
+
+from resnetkit.report.style import BLUE, ORANGE, PALETTE, new_figure, plain_axes, save_figure
+
+LANGUAGES = {"en": "depth", "zh": "depth.zh"}
+"""A language and the name of its page."""
+
+PANELS = {
+    "resnet": ("resnet56", "resnet20 -> resnet56", "resnet56, in the grown one's time"),
+    "plain": (
+        "plain56", "plain20", "plain20 -> plain56, usual start",
+        "plain20 -> plain56, Dirac start",
+    ),
+}  # fmt: skip
+COLOURS = (BLUE, ORANGE, *PALETTE[2:4])
+WORDS = {
+    "en": {
+        "none": "Not measured yet.",
+        "growth": "| network | validation accuracy | its seeds | time, resnet56 = 1 |",
+        "deepened": "| resnet20 into | recipe for | before | lowest in 100 steps | below |",
+        "epochs": "{epochs} epochs",
+        "memory": "| | tensors alive at the most | resident at the most |",
+        "plain": "{model}, batch {batch} at {size} px, plainly",
+        "little": "{model}, the same, in as little memory as can be",
+        "less": "so many times less",
+        "more": "{pair}, in as little memory as can be",
+        "times": "{:.1f} times",
+        "time": "It takes {ratio:.2f} times as long ({low:.2f} to {high:.2f}): {little:.1f} s a"
+        " step against {plain:.1f}.",
+        "arms": {},
+        "panels": {"resnet": "residual networks", "plain": "plain networks"},
+        "axes": ("images seen, in epochs of 20,000", "validation accuracy"),
+    },
+    "zh": {
+        "none": "尚未测量。",
+        "growth": "| 网络 | 验证准确率 | 各种子 | 时间，resnet56 = 1 |",
+        "deepened": "| resnet20 加深为 | 配方长度 | 之前 | 100 步内最低 | 低于之前 |",
+        "epochs": "{epochs} 轮",
+        "memory": "| | 存活张量的峰值 | 驻留内存的峰值 |",
+        "plain": "{model}，{size} 像素，批量 {batch}，普通方式",
+        "little": "{model}，同上，用尽量少的内存",
+        "less": "减少的倍数",
+        "more": "{pair}，用尽量少的内存",
+        "times": "{:.1f} 倍",
+        "time": "所用时间为 {ratio:.2f} 倍（{low:.2f} 至 {high:.2f}）：每步 {little:.1f} 秒，"
+        "普通方式 {plain:.1f} 秒。",
+        "arms": {
+            "resnet56, in the grown one's time": "resnet56，只用生长网络的时间",
+            "plain20 -> plain56, usual start": "plain20 -> plain56，新层普通初始化",
+            "plain20 -> plain56, Dirac start": "plain20 -> plain56，Dirac 初始化",
+        },
+        "panels": {"resnet": "残差网络", "plain": "无捷径的普通网络"},
+        "axes": ("看过的图片，以 20,000 张为一轮", "验证准确率"),
+    },
+}
+
+
+def growth(say: dict) -> list[str]:
+    """Accuracy and time of what grew and what did not."""
+    found = read("growth")
+    if not found:
+        return [say["none"]]
+    times = {arm: statistics.median(run["seconds"] for run in runs)
+             for arm, runs in found["runs"].items()}  # fmt: skip
+    rows = [
+        (
+            say["arms"].get(arm, arm), f"{found['val_top1'][arm]:.2%}",
+            ", ".join(f"{run['val_top1']:.2%}" for run in runs),
+            f"{times[arm] / times['resnet56']:.2f}",
+        )
+        for arm, runs in found["runs"].items()
+    ]  # fmt: skip
+    return [machine_of(found), "", *table(say["growth"], rows)]
+
+
+def deepened(say: dict) -> list[str]:
+    """The first steps of a deepened network."""
+    found = read("deepened")
+    if not found:
+        return [say["none"]]
+    return table(say["deepened"], [
+        (case["to"], say["epochs"].format(**case), f"{case['begins']:.2%}",
+         f"{case['least']:.2%}", f"{100 * case['below']:.2f}")
+        for case in found["cases"]
+    ])  # fmt: skip
+
+
+def memory(say: dict) -> list[str]:
+    """What a thousand layers take."""
+    found = read("deep_memory")
+    if not found:
+        return [say["none"]]
+    name = found["model"]
+
+    def sizes(taken: dict) -> tuple[str, ...]:
+        return tuple(f"{taken[key] / 1e9:.2f} GB" for key in ("counted", "resident"))
+
+    def factors(times: dict) -> tuple[str, ...]:
+        return tuple(say["times"].format(times[key]) for key in ("counted", "resident"))
+
+    rows = [
+        (say["plain"].format(**found), *sizes(found["plain"])),
+        (say["little"].format(**found), *sizes(found["little"][name])),
+        (say["less"], *factors(found["times_less"])),
+        *(
+            (say["more"].format(pair=pair), *factors(times))
+            for pair, times in found["more_for_depth"].items()
+        ),
+    ]
+    time = say["time"].format(**found["times_the_time"], **found["seconds"])
+    return [machine_of(found), "", *table(say["memory"], rows), "", time]
+
+
+def page(text: str, language: str) -> str:
+    """The page with its tables made anew."""
+    for name, lines in (("growth", growth), ("deepened", deepened), ("memory", memory)):
+        text = fill(text, name, lines(WORDS[language]))
+    return text
+
+
+def draw(language: str) -> None:
+    """Accuracy epoch by epoch: a thin line a seed, a thick one their mean."""
+    say, runs = WORDS[language], read("growth")["runs"]
+    figure = new_figure(9, 4)
+    panels = figure.subplots(1, len(PANELS), sharey=True)
+    for axes, (panel, arms) in zip(panels, PANELS.items(), strict=True):
+        plain_axes(axes)
+        axes.set_title(say["panels"][panel])
+        axes.set_xlabel(say["axes"][0])
+        for arm, colour in zip(arms, COLOURS, strict=False):
+            curves = [[row["val_top1"] for row in run["epochs"]] for run in runs[arm]]
+            epochs = range(1, len(curves[0]) + 1)
+            for curve in curves:
+                axes.plot(epochs, curve, color=colour, linewidth=0.6, alpha=0.4)
+            mean = [statistics.mean(values) for values in zip(*curves, strict=True)]
+            label = say["arms"].get(arm, arm)
+            axes.plot(epochs, mean, color=colour, linewidth=2, label=label)
+        axes.legend(frameon=False, fontsize=8, loc="lower right")
+    panels[0].set_ylabel(say["axes"][1])
+    save_figure(figure, DOCS / f"{LANGUAGES[language]}.svg")
+
+
+def main() -> None:
+    """Both pages and their figures."""
+    for language, name in LANGUAGES.items():
+        file = DOCS / f"{name}.md"
+        file.write_text(page(file.read_text(encoding="utf-8"), language), encoding="utf-8")
+        if read("growth"):
+            draw(language)
+
+
+if __name__ == "__main__":
+    main()
