@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from kill_resume import SESSION, contents, equal, newest_step
+from kill_resume import SESSION, contents, equal, finish, newest_step
 
 RECIPE = (
     "--model resnet8 --limit 3200 --epochs 3 --batch-size 64 --seed 3 --ema 0.99 --erase 0.25 "
@@ -47,13 +47,6 @@ def start(out: Path, *, resume: bool) -> subprocess.Popen:
     return subprocess.Popen([*command, *flags, *SESSION], stderr=subprocess.PIPE, text=True)
 
 
-def finish(out: Path, *, resume: bool) -> None:
-    process = start(out, resume=resume)
-    _, errors = process.communicate(timeout=600)
-    if process.returncode:
-        raise SystemExit(f"{out}: exit {process.returncode}\n{errors}")
-
-
 def killed(out: Path, kind: str, draw: random.Random) -> bool:
     """Start a run and kill it; whether it was at a moment of that kind."""
     process = start(out, resume=False)
@@ -79,7 +72,7 @@ def main() -> None:
     options = parser.parse_args()
     draw, good = random.Random(0), 0
     with tempfile.TemporaryDirectory(prefix="kill-growth-") as place:
-        finish(Path(place) / "undisturbed", resume=False)
+        finish(start(Path(place) / "undisturbed", resume=False))
         undisturbed = contents(Path(place) / "undisturbed")
         grown = [row["grown"] for row in undisturbed["metrics"] if "grown" in row]
         assert grown == [[{"step": GROWS_AT, "to": "resnet20"}]]
@@ -90,7 +83,7 @@ def main() -> None:
                 tries += 1
                 out = Path(place) / f"run-{number}-{tries}"
             step = newest_step(out)
-            finish(out, resume=True)
+            finish(start(out, resume=True))
             same = equal(contents(out), undisturbed)
             good += same
             print(f"run {number}: killed {kind} the growth, resumed at step {step}: "

@@ -38,11 +38,11 @@ def start(out: Path, *, resume: bool) -> subprocess.Popen:
     return subprocess.Popen([*command, *flags, *SESSION], stderr=subprocess.PIPE, text=True)
 
 
-def finish(out: Path, *, resume: bool) -> None:
-    process = start(out, resume=resume)
+def finish(process: subprocess.Popen) -> None:
+    """Wait for the end of a run that nothing disturbs."""
     _, errors = process.communicate(timeout=600)
     if process.returncode:
-        raise SystemExit(f"{out}: exit {process.returncode}\n{errors}")
+        raise SystemExit(f"{process.args}: exit {process.returncode}\n{errors}")
 
 
 def unfinished(out: Path, kind: str) -> list[Path]:
@@ -113,7 +113,7 @@ def main() -> None:
     options = parser.parse_args()
     draw, folder = random.Random(options.seed), Path(tempfile.mkdtemp(prefix="kill-"))
     began = time.monotonic()
-    finish(folder / "undisturbed", resume=False)
+    finish(start(folder / "undisturbed", resume=False))
     seconds = time.monotonic() - began
     undisturbed = contents(folder / "undisturbed")
     names = set(undisturbed["checkpoint"])
@@ -133,7 +133,7 @@ def main() -> None:
             kind += f", then {again}" if again else ""
         kinds[kind.split(",")[0].split(" ")[0]] += 1
         step = newest_step(out)
-        finish(out, resume=out.exists())
+        finish(start(out, resume=out.exists()))
         same = equal(contents(out), undisturbed)
         good += same
         print(

@@ -324,7 +324,7 @@ def find_pictures(paths: list[str]) -> list[str]:
             if not found:
                 raise UserError(f"no images in the folder {path}")
         elif not Path(path).exists() and has_magic(path):
-            found = sorted(glob(path, recursive=True))  # noqa: PTH207 (Path's: no absolute ones)
+            found = sorted(glob(path, recursive=True))  # noqa: PTH207 (Path's: hidden ones too)
             if not found:
                 raise UserError(f"no file matches {path}")
         else:
