@@ -1,22 +1,25 @@
 """A network that grows against the deep one from the start; and plain ones, grown by hand.
 
-    python benchmarks/growth.py
+    python benchmarks/growth.py            # anew
+    python benchmarks/growth.py --go-on    # with the runs that growth.json holds already
 
-20,000 images of Fashion-MNIST, 12 epochs' worth, judged on a sixth of the training images held out;
-the test part is not looked at. The deep network is also trained in the time that the growing one
-takes with the first seed, rounded up to whole epochs. `rk.deepen` refuses plain networks, for their
-layers cannot begin as the identity; here they are deepened nevertheless, with layers that begin as
-usual, and with such that begin as Dirac's delta, which norm and ReLU follow (Zagoruyko 2017, arXiv
-1706.00388). Arms take turns, seed by seed. Writes benchmarks/results/growth.json.
+20,000 images of Fashion-MNIST, a sixth of them held out, 12 epochs' worth; every trained network is
+judged once on the test part. The deep network is also trained for three quarters of the epochs.
+`rk.deepen` refuses plain networks, for their layers cannot begin as the identity; here they are
+deepened nevertheless, with layers that begin as usual, and with such that begin as Dirac's delta,
+which norm and ReLU follow (Zagoruyko 2017, arXiv 1706.00388). Two runs are on at any time, one
+thread each, the growing network beside the deep one. Writes benchmarks/results/growth.json.
 """
 
 import argparse
 import json
-import math
 import statistics
 import tempfile
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from torch import nn
@@ -28,22 +31,25 @@ from resnetkit.nets.resnet import ResNet, has_channels_last, with_layout
 from resnetkit.nets.zoo import spec_of
 from resnetkit.training.observer import Observer
 from resnetkit.training.session import RunResult
-from turns import keep
+from turns import keep, kept
 
 EPOCHS, IMAGES, HELD_OUT, GROWS_AT = 12, 20_000, 1 / 6, 0.5
-GROWN, DEEP, SHORT = "resnet20 -> resnet56", "resnet56", "resnet56, in the grown one's time"
+GROWN, DEEP, SHORT = "resnet20 -> resnet56", "resnet56", "resnet56, three quarters"
+DIRAC = "plain20 -> plain56, Dirac start"
 
 
 def grown(shallow: str, deep: str) -> dict:
     return {"model": shallow, "grow_at": (GROWS_AT,), "grow_to": (deep,)}
 
 
-RESIDUAL = {GROWN: grown("resnet20", "resnet56"), DEEP: {"model": "resnet56"}}
-PLAIN = {
+ARMS = {
+    GROWN: grown("resnet20", "resnet56"),
+    DEEP: {"model": "resnet56"},
+    SHORT: {"model": "resnet56", "epochs": EPOCHS * 3 // 4},
     "plain56": {"model": "plain56"},
     "plain20": {"model": "plain20"},
     "plain20 -> plain56, usual start": grown("plain20", "plain56"),
-    "plain20 -> plain56, Dirac start": grown("plain20", "plain56"),
+    DIRAC: grown("plain20", "plain56"),
 }
 
 
@@ -58,13 +64,13 @@ def deepened_by_hand(net: ResNet, *, depths: tuple[int, ...], dirac: bool) -> Re
     return with_layout(deeper, channels_last=has_channels_last(net))
 
 
-def trained(seed: int, *, dirac: bool = False, epochs: int = EPOCHS, **settings) -> dict:
-    """The history of a run and the seconds of its training."""
+def trained(arm: str, seed: int) -> dict:
+    """How a run went, the seconds of its training, and its accuracy on the test part."""
 
     def by_hand(net: ResNet, *, depths: tuple[int, ...]) -> ResNet:
         if net.spec.shortcut != "none":
             return rk.deepen(net, depths=depths)
-        return deepened_by_hand(net, depths=depths, dirac=dirac)
+        return deepened_by_hand(net, depths=depths, dirac=arm == DIRAC)
 
     def spec_by_hand(spec: rk.ResNetSpec, to: str) -> rk.ResNetSpec:
         return replace(spec, depths=spec_of(to).depths)
@@ -76,40 +82,48 @@ def trained(seed: int, *, dirac: bool = False, epochs: int = EPOCHS, **settings)
         patch("resnetkit.training.setup.deepen", by_hand),
     ):
         out = Path(place) / "run"
-        run = rk.train(
-            "fashion-mnist", out=str(out), seed=seed, epochs=epochs, limit=IMAGES,
-            val_fraction=HELD_OUT, observer=Observer(), **settings,
-        )  # fmt: skip
+        common = {"epochs": EPOCHS, "limit": IMAGES, "val_fraction": HELD_OUT}
+        settings: dict[str, Any] = common | ARMS[arm]
+        run = rk.train("fashion-mnist", out=str(out), seed=seed, threads=1, workers=1,
+                       observer=Observer(), **settings)  # fmt: skip
         assert isinstance(run, RunResult)
+        assert isinstance(run, RunResult)
+        test = rk.evaluate(rk.load(out), "fashion-mnist").to_dict()
         rows = [{key: row[key] for key in ("epoch", "seconds", "val_top1", "train_loss")}
                 for row in epochs_of(out)]  # fmt: skip
-    return {"seed": seed, "seconds": run.seconds, "val_top1": run.val_top1, "epochs": rows}
+    return {"seed": seed, "seconds": run.seconds, "val_top1": run.val_top1,
+            "test_top1": test["top1"], "epochs": rows}  # fmt: skip
+
+
+def told(runs: dict[str, list[dict]]) -> dict:
+    """What is asked: the growing network against the deep one, in time and in accuracy."""
+    means = {arm: statistics.mean(row["test_top1"] for row in rows) for arm, rows in runs.items()}
+    grew, deep = (sorted(runs[arm], key=lambda row: row["seed"]) for arm in (GROWN, DEEP))
+    times = [a["seconds"] / b["seconds"] for a, b in zip(grew, deep, strict=True)]
+    return {"epochs": EPOCHS, "images": IMAGES, "grows_at": GROWS_AT, "test_top1": means,
+            "times_the_time": statistics.median(times),
+            "minus_deep": means[GROWN] - means[DEEP],
+            "minus_deep_in_the_same_time": means[GROWN] - means[SHORT]}  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--go-on", action="store_true", help="keep the runs of growth.json")
     options = parser.parse_args()
-    runs: dict[str, list[dict]] = {}
-
-    def add(arm: str, seed: int, **settings) -> None:
-        row = trained(seed, dirac="Dirac" in arm, **settings)
-        runs.setdefault(arm, []).append(row)
-        print(f"{arm}, seed {seed}: {row['val_top1']:.4f}, {row['seconds']:.0f} s", flush=True)
-
-    for seed in range(options.seeds):
-        for arm, settings in (RESIDUAL | PLAIN).items():
-            add(arm, seed, **settings)
-        part = runs[GROWN][0]["seconds"] / runs[DEEP][0]["seconds"]
-        add(SHORT, seed, model="resnet56", epochs=math.ceil(part * EPOCHS))
-    means = {arm: statistics.mean(row["val_top1"] for row in rows) for arm, rows in runs.items()}
-    times = [a["seconds"] / b["seconds"] for a, b in zip(runs[GROWN], runs[DEEP], strict=True)]
-    told = {"epochs": EPOCHS, "images": IMAGES, "grows_at": GROWS_AT, "val_top1": means,
-            "times_the_time": statistics.median(times),
-            "minus_deep": means[GROWN] - means[DEEP],
-            "minus_deep_in_the_same_time": means[GROWN] - means[SHORT]}  # fmt: skip
-    print(json.dumps(told, indent=1))
-    keep("growth", told | {"runs": runs})
+    runs: dict[str, list[dict]] = kept("growth").get("runs", {}) if options.go_on else {}
+    residual = [(arm, seed) for seed in range(options.seeds) for arm in (GROWN, DEEP, SHORT)]
+    plain = [(arm, seed) for seed in range(options.seeds) for arm in list(ARMS)[3:]]
+    done = {(arm, row["seed"]) for arm, rows in runs.items() for row in rows}
+    with ProcessPoolExecutor(2, get_context("spawn"), max_tasks_per_child=1) as pool:
+        begun = {pool.submit(trained, *job): job for job in residual + plain if job not in done}
+        for ended in as_completed(begun):
+            (arm, seed), row = begun[ended], ended.result()
+            runs.setdefault(arm, []).append(row)
+            keep("growth", {"runs": runs})
+            print(f"{arm}, seed {seed}: {row['test_top1']:.4f}, {row['seconds']:.0f} s", flush=True)
+    print(json.dumps(told(runs), indent=1))
+    keep("growth", told(runs) | {"runs": runs})
 
 
 if __name__ == "__main__":
