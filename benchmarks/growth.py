@@ -3,7 +3,7 @@
     python benchmarks/growth.py            # anew
     python benchmarks/growth.py --go-on    # with the runs that growth.json holds already
 
-20,000 images of Fashion-MNIST, a sixth of them held out, 12 epochs' worth; every trained network is
+20,000 images of Fashion-MNIST, 10,000 others held out, 12 epochs' worth; every trained network is
 judged once on the test part. The deep network is also trained for three quarters of the epochs.
 `rk.deepen` refuses plain networks, for their layers cannot begin as the identity; here they are
 deepened nevertheless, with layers that begin as usual, and with such that begin as Dirac's delta,
