@@ -17,7 +17,7 @@ def run_arms(
 
     Args:
         name: of the experiment.
-        trained: (arm, seed) -> a row with `test_top1` and `seconds`; a function of a module.
+        trained: (arm, seed) -> a row with `val_top1` and `seconds`; a function of a module.
         jobs: in the order in which they begin: two neighbours share the machine.
         go_on: with the runs that the file holds already, rather than anew.
     """
@@ -29,5 +29,5 @@ def run_arms(
             (arm, seed), row = begun[ended], ended.result()
             runs.setdefault(arm, []).append({"seed": seed, **row})
             keep(name, {"runs": runs})
-            print(f"{arm}, seed {seed}: {row['test_top1']:.4f}, {row['seconds']:.0f} s", flush=True)
+            print(f"{arm}, seed {seed}: {row['val_top1']:.4f}, {row['seconds']:.0f} s", flush=True)
     return {arm: sorted(rows, key=lambda row: row["seed"]) for arm, rows in runs.items()}
