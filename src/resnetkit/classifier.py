@@ -1,8 +1,8 @@
 """THE artefact: a network, its preprocessing and its class names in one folder."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,15 @@ from resnetkit.files import whole_folder
 from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.create import blank
+from resnetkit.nets.nested import inner_network
 from resnetkit.nets.resnet import ResNet, with_layout
 from resnetkit.nets.spec import ResNetSpec
+from resnetkit.nets.zoo import name_of
 from resnetkit.sums import SUMS, check_sum, require_listed, sums_text
-from resnetkit.weights import load_weights
+from resnetkit.weights import INSIDE, load_weights, read_inside
 
-FORMAT = 2
-"""1 had no SHA256SUMS; it is still read."""
+FORMAT = 3
+"""1 had no SHA256SUMS, 2 no networks inside; both are still read."""
 
 CHECKED = ("config.json", "model.safetensors")
 """Files of which one wrong bit is found on load."""
@@ -39,8 +41,9 @@ class Training:
     """What a classifier remembers of how it came about: it says which images it has seen.
 
     A `val_fraction` of the training images was held out, or the `fold` of `folds`; neither where
-    the data brought a val part. `val_map` is None where every image has one class. `ancestors` are
-    the classifiers that it was deepened from, or that its weights began with, oldest first.
+    the data brought a val part. `val_map` is None where every image has one class. `inner_top1` is
+    the validation accuracy of the networks inside, by their layers as text. `ancestors` are the
+    classifiers that it was deepened from, or that its weights began with, oldest first.
     """
 
     data: str = ""
@@ -54,6 +57,7 @@ class Training:
     val_images: int = 0
     val_top1: float = 0.0
     val_map: float | None = None
+    inner_top1: dict = field(default_factory=dict)
     folds: int | None = None
     fold: int | None = None
     ancestors: tuple[str, ...] = ()
@@ -73,6 +77,7 @@ class Classifier:
         classes: names, in the order of the logits.
         training: how it came about.
         task: `single-label`, probabilities by softmax; `multi-label`, each by sigmoid.
+        inner: the networks inside that were trained with the whole, by their layers.
     """
 
     def __init__(
@@ -82,8 +87,10 @@ class Classifier:
         classes: tuple[str, ...],
         training: Training | None = None,
         task: Task = "single-label",
+        inner: Mapping[int, ResNet] | None = None,
     ):
         self.net = net.eval()
+        self.inner = {layers: each.eval() for layers, each in (inner or {}).items()}
         self.transform, self.classes, self.task = transform, classes, task
         self.training = training or Training()
 
@@ -100,7 +107,31 @@ class Classifier:
     def to(self, device: str | torch.device) -> "Classifier":
         """Move the network to a device."""
         self.net.to(device)
+        for net in self.inner.values():  # its parameters are moved already, being the whole's
+            net.to(device)
         return self
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """Layers of every network that it holds, the shallowest first, the whole last."""
+        return (*sorted(self.inner), self.net.layers)
+
+    def at(self, layers: int) -> "Classifier":
+        """The classifier of one depth, which shares its weights.
+
+        Raises:
+            UserError: it was not trained at that depth.
+        """
+        if layers not in self.depths:
+            held, others = ", ".join(map(str, self.depths)), ""
+            if not self.inner:
+                others = " alone: only --any-depth trains others"
+            raise UserError(f"it has no depth of {layers} layers, but {held}{others}")
+        net = self.inner.get(layers, self.net)
+        score = self.training.inner_top1.get(str(layers), self.training.val_top1)
+        model = name_of(net.spec) or self.training.model
+        training = replace(self.training, model=model, val_top1=score, inner_top1={})
+        return Classifier(net, self.transform, self.classes, training, self.task)
 
     @torch.inference_mode()
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
@@ -147,7 +178,8 @@ class Classifier:
 
     def save(self, folder: Path) -> None:
         """Write weights, config.json, README.md and SHA256SUMS; the folder appears whole."""
-        state = {name: t.contiguous().cpu() for name, t in self.net.state_dict().items()}
+        tensors = {**self.net.state_dict(), **self._inside()}
+        state = {name: t.contiguous().cpu() for name, t in tensors.items()}
         config = {
             "format": FORMAT,
             "task": self.task,
@@ -155,6 +187,7 @@ class Classifier:
             "transform": to_plain(self.transform),
             "classes": list(self.classes),
             "training": to_plain(self.training),
+            "inner": [list(net.spec.depths) for _, net in sorted(self.inner.items())],
         }
         with whole_folder(folder) as beside:
             try:
@@ -184,7 +217,16 @@ class Classifier:
         net = blank(spec)
         load_weights(net, folder / "model.safetensors")
         net = with_layout(net, channels_last=True)
-        return cls(net, transform, config.classes, training, config.task)
+        inner = _inner_networks(net, config.inner, folder)
+        return cls(net, transform, config.classes, training, config.task, inner)
+
+    def _inside(self) -> dict[str, torch.Tensor]:
+        """What the networks inside have of their own: the statistics of their norms."""
+        return {
+            f"{INSIDE}{layers}/{name}": buffer
+            for layers, net in self.inner.items()
+            for name, buffer in net.named_buffers()
+        }
 
     def _card(self) -> str:
         """What a person who finds the folder wants to know."""
@@ -226,6 +268,23 @@ class _Config:
     classes: tuple[str, ...]
     training: dict = field(default_factory=dict)
     task: Task = "single-label"
+    inner: tuple[tuple[int, ...], ...] = ()
+
+
+def _inner_networks(net: ResNet, depths: Sequence[tuple[int, ...]], folder: Path):
+    """The networks inside, as they were saved."""
+    found, kept = {}, read_inside(folder / "model.safetensors") if depths else {}
+    for each in depths:
+        spec = replace(net.spec, depths=each)
+        if any(a > b for a, b in zip(each, net.spec.depths, strict=True)):
+            raise UserError(f"{folder / 'config.json'}: {each} is not inside {net.spec.depths}")
+        found[spec.layers] = inner = inner_network(net, spec)
+        for name, buffer in inner.named_buffers():
+            tensor = kept.get(f"{spec.layers}/{name}")
+            if tensor is None or tensor.shape != buffer.shape:
+                raise UserError(f"{folder} lacks {name} of its network of {spec.layers} layers")
+            buffer.copy_(tensor)
+    return found
 
 
 def classifier_folder(path: Path) -> Path:

@@ -326,7 +326,9 @@ class _ReadyRun:
         """What the run was for; no rank ends before it is whole."""
         training = self._training(trainer)
         classes, task = self.record.classes, self.dataset.task
-        judge = Classifier(trainer.trained, self.transform, classes, training, task)
+        trained = trainer.trained
+        inner = {net.layers: net for net in trained.all[1:]}
+        judge = Classifier(trained.net, self.transform, classes, training, task, inner)
         judge.save(run.classifier)
 
     def _announce(self, run: RunFolder, trainer: Trainer, net: ResNet, store: Store | None) -> None:
@@ -373,6 +375,7 @@ class _ReadyRun:
             val_images=len(self.sources["val"]),
             val_top1=trainer.history[-1]["val_top1"],
             val_map=trainer.history[-1].get("val_map"),
+            inner_top1=trainer.history[-1].get("inner_top1", {}),
             folds=recipe.data.folds,
             fold=recipe.data.fold,
             ancestors=self.record.ancestors,
