@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from resnetkit.comparing import compare
     from resnetkit.converting import convert
     from resnetkit.errors import UserError
+    from resnetkit.latency import deepest_within
     from resnetkit.nets.create import create
     from resnetkit.nets.depth import deepen
     from resnetkit.nets.spec import ResNetSpec
@@ -43,6 +44,7 @@ _HOMES = {
     "convert": "converting",
     "create": "nets.create",
     "deepen": "nets.depth",
+    "deepest_within": "latency",
     "evaluate": "api",
     "find_pictures": "api",
     "load": "api",
@@ -57,8 +59,8 @@ _HOMES = {
 
 __all__ = [
     "Classifier", "Observer", "Recipe", "ResNetSpec", "Session", "UserError", "bench", "check",
-    "compare", "convert", "create", "deepen", "evaluate", "find_pictures", "load", "load_weights",
-    "models", "predict", "published", "state_dict", "summarise", "train",
+    "compare", "convert", "create", "deepen", "deepest_within", "evaluate", "find_pictures",
+    "load", "load_weights", "models", "predict", "published", "state_dict", "summarise", "train",
 ]  # fmt: skip
 
 

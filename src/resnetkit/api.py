@@ -14,6 +14,7 @@ from resnetkit.classifier import Classifier
 from resnetkit.config import Precision
 from resnetkit.data.decode import BadImage
 from resnetkit.data.sources import FileSource, images_under, locate
+from resnetkit.early_exit import EarlyExit
 from resnetkit.errors import UserError
 from resnetkit.files import write_arrays
 from resnetkit.judged_images import images_to_judge
@@ -240,6 +241,7 @@ def predict(
     *,
     top: int = inference.TOP,
     embeddings: str | None = None,
+    early_exit: float | None = None,
     batch_size: int = inference.BATCH_SIZE,
     workers: int = 2,
     precision: Precision = "auto",
@@ -253,28 +255,39 @@ def predict(
         top: how many classes to name.
         embeddings: an .npz file to write pooled features to: `features` (n, d) and `paths` (n,);
             a name without an ending gets this one.
+        early_exit: a loss of accuracy, such as 0.003, for which a shallow depth may answer where it
+            is sure.
         batch_size: images computed at a time.
         workers: threads that load images.
         precision: fp32, bf16, or auto: bf16 where the hardware computes in it.
         observer: is told how it goes.
 
     Raises:
-        UserError: nothing is found under the paths, or the embeddings cannot be written.
+        UserError: nothing is found under the paths, the embeddings cannot be written, or the
+            classifier cannot stop early.
     """
     if top < 1:
         raise UserError(f"--top must be at least 1, not {top}")
     _check_batch_size(batch_size)
+    if embeddings is not None and early_exit is not None:
+        raise UserError("embeddings are those of one depth: leave --early-exit out")
     file = _embeddings_file(embeddings) if embeddings is not None else None
     files = find_pictures([str(p) for p in ([paths] if isinstance(paths, str | Path) else paths)])
     observer = observer or Observer()
-    engine = classifier.engine(choose_precision(precision, classifier.device, observer.say))
-    model = engine.features if file else engine
+    precision = choose_precision(precision, classifier.device, observer.say)
+    model: inference.Model = classifier.engine(precision)
+    if early_exit is not None:
+        model = EarlyExit(classifier, early_exit, precision)
+    if file is not None:
+        model = classifier.engine(precision).features
     with observer.counting("predicting", len(files)) as advance:
         found = inference.run(
             model, FileSource(files), classifier.transform, batch_size=batch_size,
             workers=workers, advance=advance,
         )  # fmt: skip
     logits = found.outputs
+    if isinstance(model, EarlyExit):
+        observer.say(model.told)
     if file is not None:
         logits = classifier.logits(found.outputs) if len(found.outputs) else found.outputs
         names = np.array([files[i] for i in found.indices], np.str_)

@@ -18,6 +18,7 @@ from resnetkit.data.strata import Task
 from resnetkit.data.transform import Transform
 from resnetkit.engine import Engine
 from resnetkit.errors import UserError
+from resnetkit.exits import Calibration
 from resnetkit.files import whole_folder
 from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
@@ -78,6 +79,7 @@ class Classifier:
         training: how it came about.
         task: `single-label`, probabilities by softmax; `multi-label`, each by sigmoid.
         inner: the networks inside that were trained with the whole, by their layers.
+        calibration: of the depths, where there are several.
     """
 
     def __init__(
@@ -88,7 +90,9 @@ class Classifier:
         training: Training | None = None,
         task: Task = "single-label",
         inner: Mapping[int, ResNet] | None = None,
+        calibration: Calibration | None = None,
     ):
+        self.calibration = calibration or Calibration()
         self.net = net.eval()
         self.inner = {layers: each.eval() for layers, each in (inner or {}).items()}
         self.transform, self.classes, self.task = transform, classes, task
@@ -131,7 +135,16 @@ class Classifier:
         score = self.training.inner_top1.get(str(layers), self.training.val_top1)
         model = name_of(net.spec) or self.training.model
         training = replace(self.training, model=model, val_top1=score, inner_top1={})
-        return Classifier(net, self.transform, self.classes, training, self.task)
+        known, key = self.calibration.temperatures, str(layers)
+        calibration = Calibration({key: known[key]} if key in known else {})
+        return Classifier(
+            net, self.transform, self.classes, training, self.task, calibration=calibration
+        )
+
+    @property
+    def temperature(self) -> float:
+        """What its engines divide logits by, so that confidences are as often right as they say."""
+        return self.calibration.temperatures.get(str(self.net.layers), 1.0)
 
     @torch.inference_mode()
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
@@ -145,15 +158,16 @@ class Classifier:
 
     @torch.inference_mode()
     def logits(self, features: np.ndarray) -> np.ndarray:
-        """The head alone: (N, spec.features) -> (N, classes)."""
-        return self.net.head(torch.from_numpy(features).to(self.device)).cpu().numpy()
+        """The head as an engine has it: (N, spec.features) -> (N, classes)."""
+        logits = self.net.head(torch.from_numpy(features).to(self.device)).cpu().numpy()
+        return logits / self.temperature
 
     def engine(self, precision: Precision = "auto") -> Engine:
         """The same made ready for many images: folded, and in bf16 where that is quicker.
 
         Later changes to the network are not seen.
         """
-        return Engine(self.net, self.transform, precision)
+        return Engine(self.net, self.transform, precision, self.temperature)
 
     def evaluate(
         self, source: Source, *, precision: Precision = "auto", **options: Any
@@ -188,6 +202,7 @@ class Classifier:
             "classes": list(self.classes),
             "training": to_plain(self.training),
             "inner": [list(net.spec.depths) for _, net in sorted(self.inner.items())],
+            "calibration": to_plain(self.calibration),
         }
         with whole_folder(folder) as beside:
             try:
@@ -218,7 +233,7 @@ class Classifier:
         load_weights(net, folder / "model.safetensors")
         net = with_layout(net, channels_last=True)
         inner = _inner_networks(net, config.inner, folder)
-        return cls(net, transform, config.classes, training, config.task, inner)
+        return cls(net, transform, config.classes, training, config.task, inner, config.calibration)
 
     def _inside(self) -> dict[str, torch.Tensor]:
         """What the networks inside have of their own: the statistics of their norms."""
@@ -269,6 +284,7 @@ class _Config:
     training: dict = field(default_factory=dict)
     task: Task = "single-label"
     inner: tuple[tuple[int, ...], ...] = ()
+    calibration: Calibration = field(default_factory=Calibration)
 
 
 def _inner_networks(net: ResNet, depths: Sequence[tuple[int, ...]], folder: Path):

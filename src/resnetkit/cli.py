@@ -229,6 +229,7 @@ def predict(options: argparse.Namespace) -> int:
         options.paths,
         top=options.top,
         embeddings=options.embeddings,
+        early_exit=options.early_exit,
         batch_size=options.batch_size,
         workers=workers,
         precision=options.precision,
@@ -373,6 +374,20 @@ def _load(options: argparse.Namespace):
     local = local_ranks()
     device, workers = ready_machine(options.device, options.threads, options.workers, local)
     classifier = api.load(options.model).to(device)
-    if isinstance(options.depth, int):
+    if options.latency is not None:
+        classifier = _in_time(classifier, options)
+    elif isinstance(options.depth, int):
         classifier = classifier.at(options.depth)
     return classifier, workers
+
+
+def _in_time(classifier, options: argparse.Namespace):
+    """The deepest network inside that answers within `--latency`."""
+    from resnetkit.latency import deepest_within
+    from resnetkit.terminal import TerminalObserver
+
+    if options.depth is not None or getattr(options, "early_exit", None) is not None:
+        raise UserError("--latency chooses the depth: leave --depth and --early-exit out")
+    return deepest_within(
+        classifier, options.latency, precision=options.precision, observer=TerminalObserver()
+    )

@@ -134,6 +134,7 @@ def _evaluate(parser: Parser) -> None:
     add("--plot", metavar="PICTURE", help=f"{help_plot}: {_PICTURE}")
     help_depth = "layers of a network inside, or all: judge every depth, and measure how quick"
     add("--depth", type=_depth, metavar="LAYERS|all", help=help_depth)
+    _latency(parser)
     _batch(parser)
     _images_and_output(parser)
     _machine(parser)
@@ -148,6 +149,9 @@ def _predict(parser: Parser) -> None:
     help_embeddings = "write pooled features to a file: arrays features and paths"
     add("--embeddings", metavar="NPZ", help=help_embeddings)
     add("--depth", type=number, metavar="LAYERS", help="of a network inside; default: the whole")
+    _latency(parser)
+    help_exit = "let a shallow network answer where it is sure, at such a loss of accuracy: 0.3%"
+    add("--early-exit", type=_share, metavar="LOSS", help=help_exit.replace("%", "%%"))
     _batch(parser)
     _json(parser)
     _machine(parser)
@@ -264,6 +268,11 @@ def _batch(parser: Parser) -> None:
     _precision(parser)
 
 
+def _latency(parser: Parser) -> None:
+    meaning = "instead: the deepest network inside that answers in such a time here: 5ms"
+    parser.add_argument("--latency", metavar="TIME", help=meaning)
+
+
 def _precision(parser: Parser) -> None:
     words, meaning = typing.get_args(Precision), "auto: bf16 where the hardware computes in it"
     help_precision = f"{meaning}; default: auto"
@@ -328,6 +337,14 @@ def _depth(text: str) -> int | str:
     if text != "all" and not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected a number of layers, or all, found {text!r}")
     return text if text == "all" else int(text)
+
+
+def _share(text: str) -> float:
+    number = text.removesuffix("%")
+    try:
+        return float(number) / (100 if number != text else 1)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a share such as 0.3%, found {text!r}") from None
 
 
 def _named(text: str) -> str:

@@ -6,6 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from resnetkit.any_depth import Depth
 from resnetkit.api import DepthsEvaluation, Evaluation
 from resnetkit.inference import Prediction
 from resnetkit.multilabel import MultiLabelResult
@@ -143,11 +144,17 @@ def depths(found: DepthsEvaluation) -> str:
         result = depth.result
         low, high = result.interval
         table.add_row(
-            f"{depth.layers}", f"{depth.parameters:,}", giga(depth.multiply_adds),
+            _depth(depth), f"{depth.parameters:,}", giga(round(depth.multiply_adds)),
             f"{depth.images_per_second:,.0f}", f"{result.top1:.2%}", f"{low:.2%} to {high:.2%}",
             f"{result.loss:.4f}",
         )  # fmt: skip
     return f"{found.images:,} images, {_part(found.part)}\n\n{table_text(table)}"
+
+
+def _depth(depth: Depth) -> str:
+    if depth.early_exit is None:
+        return f"{depth.layers}"
+    return f"{depth.layers} for {depth.exited:.1%}, loss {depth.early_exit:.1%}"
 
 
 def _multi_label(part: str, result: MultiLabelResult) -> str:
