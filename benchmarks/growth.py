@@ -15,9 +15,7 @@ import argparse
 import json
 import statistics
 import tempfile
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -25,13 +23,14 @@ from unittest.mock import patch
 from torch import nn
 
 import resnetkit as rk
+from arms import Runs, run_arms
 from commands import epochs_of
 from resnetkit.nets.create import create
 from resnetkit.nets.resnet import ResNet, has_channels_last, with_layout
 from resnetkit.nets.zoo import spec_of
 from resnetkit.training.observer import Observer
 from resnetkit.training.session import RunResult
-from turns import keep, kept
+from turns import keep
 
 EPOCHS, IMAGES, HELD_OUT, GROWS_AT = 12, 20_000, 1 / 6, 0.5
 GROWN, DEEP, SHORT = "resnet20 -> resnet56", "resnet56", "resnet56, three quarters"
@@ -87,19 +86,18 @@ def trained(arm: str, seed: int) -> dict:
         run = rk.train("fashion-mnist", out=str(out), seed=seed, threads=1, workers=1,
                        observer=Observer(), **settings)  # fmt: skip
         assert isinstance(run, RunResult)
-        assert isinstance(run, RunResult)
         test = rk.evaluate(rk.load(out), "fashion-mnist").to_dict()
         rows = [{key: row[key] for key in ("epoch", "seconds", "val_top1", "train_loss")}
                 for row in epochs_of(out)]  # fmt: skip
-    return {"seed": seed, "seconds": run.seconds, "val_top1": run.val_top1,
+    return {"seconds": run.seconds, "val_top1": run.val_top1,
             "test_top1": test["top1"], "epochs": rows}  # fmt: skip
 
 
-def told(runs: dict[str, list[dict]]) -> dict:
+def told(runs: Runs) -> dict:
     """What is asked: the growing network against the deep one, in time and in accuracy."""
     means = {arm: statistics.mean(row["test_top1"] for row in rows) for arm, rows in runs.items()}
-    grew, deep = (sorted(runs[arm], key=lambda row: row["seed"]) for arm in (GROWN, DEEP))
-    times = [a["seconds"] / b["seconds"] for a, b in zip(grew, deep, strict=True)]
+    pairs = zip(runs[GROWN], runs[DEEP], strict=True)
+    times = [grew["seconds"] / deep["seconds"] for grew, deep in pairs]
     return {"epochs": EPOCHS, "images": IMAGES, "grows_at": GROWS_AT, "test_top1": means,
             "times_the_time": statistics.median(times),
             "minus_deep": means[GROWN] - means[DEEP],
@@ -111,17 +109,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--go-on", action="store_true", help="keep the runs of growth.json")
     options = parser.parse_args()
-    runs: dict[str, list[dict]] = kept("growth").get("runs", {}) if options.go_on else {}
-    residual = [(arm, seed) for seed in range(options.seeds) for arm in (GROWN, DEEP, SHORT)]
-    plain = [(arm, seed) for seed in range(options.seeds) for arm in list(ARMS)[3:]]
-    done = {(arm, row["seed"]) for arm, rows in runs.items() for row in rows}
-    with ProcessPoolExecutor(2, get_context("spawn"), max_tasks_per_child=1) as pool:
-        begun = {pool.submit(trained, *job): job for job in residual + plain if job not in done}
-        for ended in as_completed(begun):
-            (arm, seed), row = begun[ended], ended.result()
-            runs.setdefault(arm, []).append(row)
-            keep("growth", {"runs": runs})
-            print(f"{arm}, seed {seed}: {row['test_top1']:.4f}, {row['seconds']:.0f} s", flush=True)
+    arms = list(ARMS)
+    residual, plain = (
+        [(arm, seed) for seed in range(options.seeds) for arm in some]
+        for some in (arms[:3], arms[3:])
+    )
+    runs = run_arms("growth", trained, residual + plain, go_on=options.go_on)
     print(json.dumps(told(runs), indent=1))
     keep("growth", told(runs) | {"runs": runs})
 

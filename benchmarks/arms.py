@@ -1,0 +1,33 @@
+"""An experiment's runs, two at a time with one thread each, kept as they end."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+
+from turns import keep, kept
+
+Runs = dict[str, list[dict]]
+"""An arm's name -> what came of it, seed by seed."""
+
+
+def run_arms(
+    name: str, trained: Callable[[str, int], dict], jobs: Sequence[tuple[str, int]], *, go_on: bool
+) -> Runs:
+    """Train every (arm, seed) and keep what came of it in benchmarks/results/<name>.json.
+
+    Args:
+        name: of the experiment.
+        trained: (arm, seed) -> a row with `test_top1` and `seconds`; a function of a module.
+        jobs: in the order in which they begin: two neighbours share the machine.
+        go_on: with the runs that the file holds already, rather than anew.
+    """
+    runs: Runs = kept(name).get("runs", {}) if go_on else {}
+    done = {(arm, row["seed"]) for arm, rows in runs.items() for row in rows}
+    with ProcessPoolExecutor(2, get_context("spawn"), max_tasks_per_child=1) as pool:
+        begun = {pool.submit(trained, *job): job for job in jobs if job not in done}
+        for ended in as_completed(begun):
+            (arm, seed), row = begun[ended], ended.result()
+            runs.setdefault(arm, []).append({"seed": seed, **row})
+            keep(name, {"runs": runs})
+            print(f"{arm}, seed {seed}: {row['test_top1']:.4f}, {row['seconds']:.0f} s", flush=True)
+    return {arm: sorted(rows, key=lambda row: row["seed"]) for arm, rows in runs.items()}
