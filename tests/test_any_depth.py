@@ -50,6 +50,15 @@ def test_the_sure_are_answered_by_the_shallow_network(many, count):
     assert count < 64 or 20 < model.exited < 44
 
 
+@pytest.mark.parametrize(("threshold", "exited"), [(0.0, 12), (2.0, 0)])
+def test_all_or_none_are_sure(many, threshold, exited):
+    many.calibration = Calibration({}, (Exit(0.0, 8, threshold, 0.5, 0.9),))
+    model = EarlyExit(many, 0.0, "fp32")
+    expected = many.at(8 if exited else 20).engine("fp32")(pictures(12))
+    torch.testing.assert_close(model(pictures(12)), expected, rtol=1e-4, atol=1e-4)
+    assert model.exited == exited
+
+
 def test_the_temperature_divides_what_engines_answer(many):
     batch = pictures(4)
     torch.testing.assert_close(2 * many.at(20).engine("fp32")(batch), many(batch))

@@ -77,7 +77,8 @@ def judge_depths(
     if not classifier.inner:
         raise UserError("it has one depth: only a network trained with --any-depth has several")
     size, channels = classifier.transform.size, classifier.transform.channels
-    exits = [EarlyExit(classifier, e.loss, precision) for e in classifier.calibration.exits]
+    ways = {(e.layers, e.threshold): e.loss for e in classifier.calibration.exits[::-1]}
+    exits = [EarlyExit(classifier, loss, precision) for loss in sorted(ways.values())]
     layers = [*classifier.depths, *(model.exit.layers for model in exits)]
     turns = _Turns([*_engines(classifier, precision), *exits])
     turns(torch.zeros(batch_size, size, size, channels, dtype=torch.uint8))  # weights are packed

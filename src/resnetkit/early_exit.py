@@ -50,16 +50,15 @@ class EarlyExit:
         """Ask the shallow network for all, the whole one for the rest."""
         logits = self._first(batch)
         sure = logits.softmax(1).amax(1) >= self.exit.threshold
-        rest = (~sure).nonzero()[:, 0]
-        for some in rest.split(-(-len(batch) // PIECES)):
-            logits[some] = self._asked(batch, some)
+        rest, size = (~sure).nonzero()[:, 0], -(-len(batch) // PIECES)
+        for some in rest.split(size) if len(rest) else ():
+            logits[some] = self._asked(batch, some, size)
         self.images += len(batch)
         self.exited += len(batch) - len(rest)
         return logits
 
-    def _asked(self, batch: Tensor, some: Tensor) -> Tensor:
-        """What the whole network says of some images of a batch."""
-        size = -(-len(batch) // PIECES)
+    def _asked(self, batch: Tensor, some: Tensor, size: int) -> Tensor:
+        """What the whole network says of some images of a batch, filled up to a size."""
         filled = torch.cat([some, some[:1].expand(size - len(some))])
         return self._whole(batch[filled.to(batch.device)])[: len(some)]
 
