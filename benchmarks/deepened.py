@@ -35,7 +35,7 @@ def first_steps(weights: str, epochs: int, place: Path) -> list[dict]:
     step = Trainer.train_step
 
     def look(trainer: Trainer) -> None:
-        accuracy = trainer.validate(trainer.trained).top1
+        accuracy = trainer.validate(trainer.trained.net).top1
         rows.append({"step": trainer.step, "val_top1": accuracy})
         trainer.replica.train()
 

@@ -12,13 +12,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from resnetkit.api import evaluate, find_pictures, load, predict, train
+    from resnetkit.api import evaluate, evaluate_depths, find_pictures, load, predict, train
     from resnetkit.benching.run import bench
     from resnetkit.checking import check
     from resnetkit.classifier import Classifier
     from resnetkit.comparing import compare
     from resnetkit.converting import convert
     from resnetkit.errors import UserError
+    from resnetkit.latency import deepest_within
     from resnetkit.nets.create import create
     from resnetkit.nets.depth import deepen
     from resnetkit.nets.spec import ResNetSpec
@@ -43,7 +44,9 @@ _HOMES = {
     "convert": "converting",
     "create": "nets.create",
     "deepen": "nets.depth",
+    "deepest_within": "latency",
     "evaluate": "api",
+    "evaluate_depths": "api",
     "find_pictures": "api",
     "load": "api",
     "load_weights": "weights",
@@ -57,8 +60,9 @@ _HOMES = {
 
 __all__ = [
     "Classifier", "Observer", "Recipe", "ResNetSpec", "Session", "UserError", "bench", "check",
-    "compare", "convert", "create", "deepen", "evaluate", "find_pictures", "load", "load_weights",
-    "models", "predict", "published", "state_dict", "summarise", "train",
+    "compare", "convert", "create", "deepen", "deepest_within", "evaluate", "evaluate_depths",
+    "find_pictures", "load", "load_weights", "models", "predict", "published", "state_dict",
+    "summarise", "train",
 ]  # fmt: skip
 
 

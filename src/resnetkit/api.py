@@ -9,23 +9,15 @@ from typing import Any
 import numpy as np
 
 from resnetkit import inference
+from resnetkit.any_depth import Depth, judge_depths
 from resnetkit.classifier import Classifier
 from resnetkit.config import Precision
-from resnetkit.data import prepare
 from resnetkit.data.decode import BadImage
-from resnetkit.data.folds import hold_out
-from resnetkit.data.sources import (
-    Dataset,
-    FileSource,
-    Source,
-    Subset,
-    images_under,
-    locate,
-    open_dataset,
-)
-from resnetkit.data.strata import task_of
+from resnetkit.data.sources import FileSource, images_under, locate
+from resnetkit.early_exit import EarlyExit
 from resnetkit.errors import UserError
 from resnetkit.files import write_arrays
+from resnetkit.judged_images import images_to_judge
 from resnetkit.machine import choose_precision, uses_cuda
 from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
@@ -124,13 +116,17 @@ class Evaluation:
     skipped: list[BadImage]
     warnings: list[str]
 
+    @property
+    def images(self) -> int:
+        """How many could be read."""
+        return self.result.images
+
     def to_dict(self) -> dict:
         """As plain data, for JSON."""
         return {
             "part": self.part,
             **self.result.to_dict(),
-            "skipped": [{"path": bad.path, "error": bad.reason} for bad in self.skipped],
-            "warnings": self.warnings,
+            **_wary(self.skipped, self.warnings),
         }
 
 
@@ -165,16 +161,7 @@ def evaluate(
         UserError: no such part, or classes that the classifier does not know.
     """
     _check_batch_size(batch_size)
-    dataset = open_dataset(data, data_dir, multi_label=classifier.task == "multi-label")
-    if dataset.task != classifier.task:
-        raise UserError(
-            f"{dataset.location} gives an image several classes (a label holds a ;), but the "
-            f"classifier was trained for one each"
-        )
-    part, source, warnings = _choose_part(classifier, dataset, part)
-    source, missing = _by_class_name(classifier, dataset, source)
-    if missing:
-        warnings.append(f"no images of {len(missing)} classes: {', '.join(missing[:5])}")
+    part, source, warnings = images_to_judge(classifier, data, part, data_dir)
     with join(RANK_TIMEOUT, cuda=classifier.device.type == "cuda") as ranks:
         observer = (observer if ranks.first else None) or Observer()
         precision = choose_precision(precision, classifier.device, observer.say)
@@ -186,62 +173,66 @@ def evaluate(
     return Evaluation(part, result, skipped, warnings)
 
 
-def _choose_part(
-    classifier: Classifier, dataset: Dataset, part: str | None
-) -> tuple[str, Source, list[str]]:
-    """The part's name, its images, and what to be wary of."""
-    known = classifier.training
-    same = dataset.location == known.data
-    held_out = same and (known.val_fraction or known.folds)
-    if part is None:
-        part = next((p for p in ("test", "val") if p in dataset.parts), "all")
-    if part == "all":
-        seen = ["it holds images that the network was trained on; --part val has those held out"]
-        return part, dataset.parts["train"], seen if same else []
-    if part in dataset.parts and not (part == "train" and held_out):
-        return part, dataset.parts[part], []
-    if part == "test" or not held_out:
-        hint = "; --part val has the images held out in training" if held_out else ""
-        there = ", ".join(dataset.parts)
-        raise UserError(f"{dataset.location} has no {part} part; it has {there}{hint}")
-    whole = dataset.parts["train"]
-    if prepare.fingerprint(whole) != known.fingerprint:
-        raise UserError(
-            f"the images of {dataset.location} have changed since the training: which of them were "
-            f"held out as {part} is no longer known"
-        )
-    rest, held = hold_out(
-        whole.labels, known.seed, val_fraction=known.val_fraction,
-        folds=known.folds, fold=known.fold, limit=known.limit,
-    )  # fmt: skip
-    return part, Subset(whole, held if part == "val" else rest), []
+@dataclass(frozen=True)
+class DepthsEvaluation:
+    """Every depth of a classifier, the part they were judged on, and what to be wary of."""
+
+    part: str
+    depths: list[Depth]
+    skipped: list[BadImage]
+    warnings: list[str]
+
+    @property
+    def images(self) -> int:
+        """How many could be read."""
+        return self.depths[-1].result.images
+
+    def to_dict(self) -> dict:
+        """As plain data, for JSON."""
+        return {
+            "part": self.part,
+            "depths": [depth.to_dict() for depth in self.depths],
+            **_wary(self.skipped, self.warnings),
+        }
 
 
-class _Relabelled(Subset):
-    """A source whose labels are positions in a classifier's list of classes."""
+def evaluate_depths(
+    classifier: Classifier,
+    data: str,
+    *,
+    part: str | None = None,
+    data_dir: str | None = None,
+    strict: bool = False,
+    batch_size: int = inference.BATCH_SIZE,
+    workers: int = 2,
+    precision: Precision = "auto",
+    observer: Observer | None = None,
+) -> DepthsEvaluation:
+    """Judge every depth of a classifier on the same images, and measure how quick each is.
 
-    def __init__(self, source: Source, positions: np.ndarray, classes: int):
-        super().__init__(source, np.arange(len(source)))
-        if task_of(source.labels) == "single-label":
-            self.labels = positions[source.labels]
-        else:
-            self.labels = np.zeros((len(source), classes), np.uint8)
-            self.labels[:, positions] = source.labels
+    Args:
+        classifier: one that was trained with `--any-depth`.
+        data, part, data_dir, strict, batch_size, workers, precision, observer: as of `evaluate`.
+
+    Raises:
+        UserError: as `evaluate`, or the classifier has one depth.
+    """
+    _check_batch_size(batch_size)
+    part, source, warnings = images_to_judge(classifier, data, part, data_dir)
+    with join(RANK_TIMEOUT, cuda=classifier.device.type == "cuda") as ranks:
+        observer = (observer if ranks.first else None) or Observer()
+        precision = choose_precision(precision, classifier.device, observer.say)
+        with observer.counting(f"evaluating {part}", len(source)) as advance:
+            depths, skipped = judge_depths(
+                classifier, source, batch_size=batch_size, workers=workers, skip_bad=not strict,
+                advance=advance, ranks=ranks, precision=precision,
+            )  # fmt: skip
+    return DepthsEvaluation(part, depths, skipped, warnings)
 
 
-def _by_class_name(
-    classifier: Classifier, dataset: Dataset, source: Source
-) -> tuple[Source, list[str]]:
-    """The images with the classifier's own numbers for their classes; classes without images."""
-    unknown = [name for name in dataset.classes if name not in classifier.classes]
-    if unknown:
-        raise UserError(
-            f"{dataset.location} has classes that the classifier does not know: "
-            f"{', '.join(unknown[:5])}; it knows {', '.join(classifier.classes[:10])}"
-        )
-    positions = np.array([classifier.classes.index(name) for name in dataset.classes])
-    missing = [name for name in classifier.classes if name not in dataset.classes]
-    return _Relabelled(source, positions, len(classifier.classes)), missing
+def _wary(skipped: list[BadImage], warnings: list[str]) -> dict:
+    bad = [{"path": bad.path, "error": bad.reason} for bad in skipped]
+    return {"skipped": bad, "warnings": warnings}
 
 
 def predict(
@@ -250,6 +241,7 @@ def predict(
     *,
     top: int = inference.TOP,
     embeddings: str | None = None,
+    early_exit: float | None = None,
     batch_size: int = inference.BATCH_SIZE,
     workers: int = 2,
     precision: Precision = "auto",
@@ -263,28 +255,39 @@ def predict(
         top: how many classes to name.
         embeddings: an .npz file to write pooled features to: `features` (n, d) and `paths` (n,);
             a name without an ending gets this one.
+        early_exit: a loss of accuracy, such as 0.003, for which a shallow depth may answer where it
+            is sure.
         batch_size: images computed at a time.
         workers: threads that load images.
         precision: fp32, bf16, or auto: bf16 where the hardware computes in it.
         observer: is told how it goes.
 
     Raises:
-        UserError: nothing is found under the paths, or the embeddings cannot be written.
+        UserError: nothing is found under the paths, the embeddings cannot be written, or the
+            classifier cannot stop early.
     """
     if top < 1:
         raise UserError(f"--top must be at least 1, not {top}")
     _check_batch_size(batch_size)
+    if embeddings is not None and early_exit is not None:
+        raise UserError("embeddings are those of one depth: leave --early-exit out")
     file = _embeddings_file(embeddings) if embeddings is not None else None
     files = find_pictures([str(p) for p in ([paths] if isinstance(paths, str | Path) else paths)])
     observer = observer or Observer()
-    engine = classifier.engine(choose_precision(precision, classifier.device, observer.say))
-    model = engine.features if file else engine
+    precision = choose_precision(precision, classifier.device, observer.say)
+    model: inference.Model = classifier.engine(precision)
+    if early_exit is not None:
+        model = EarlyExit(classifier, early_exit, precision)
+    if file is not None:
+        model = classifier.engine(precision).features
     with observer.counting("predicting", len(files)) as advance:
         found = inference.run(
             model, FileSource(files), classifier.transform, batch_size=batch_size,
             workers=workers, advance=advance,
         )  # fmt: skip
     logits = found.outputs
+    if isinstance(model, EarlyExit):
+        observer.say(model.told)
     if file is not None:
         logits = classifier.logits(found.outputs) if len(found.outputs) else found.outputs
         names = np.array([files[i] for i in found.indices], np.str_)

@@ -1,8 +1,8 @@
 """THE artefact: a network, its preprocessing and its class names in one folder."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,20 @@ from resnetkit.data.strata import Task
 from resnetkit.data.transform import Transform
 from resnetkit.engine import Engine
 from resnetkit.errors import UserError
+from resnetkit.exits import Calibration
 from resnetkit.files import whole_folder
 from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.create import blank
+from resnetkit.nets.nested import inner_network
 from resnetkit.nets.resnet import ResNet, with_layout
 from resnetkit.nets.spec import ResNetSpec
+from resnetkit.nets.zoo import name_of
 from resnetkit.sums import SUMS, check_sum, require_listed, sums_text
-from resnetkit.weights import load_weights
+from resnetkit.weights import INSIDE, load_weights, read_inside
 
-FORMAT = 2
-"""1 had no SHA256SUMS; it is still read."""
+FORMAT = 3
+"""1 had no SHA256SUMS, 2 no networks inside; both are still read."""
 
 CHECKED = ("config.json", "model.safetensors")
 """Files of which one wrong bit is found on load."""
@@ -39,8 +42,9 @@ class Training:
     """What a classifier remembers of how it came about: it says which images it has seen.
 
     A `val_fraction` of the training images was held out, or the `fold` of `folds`; neither where
-    the data brought a val part. `val_map` is None where every image has one class. `ancestors` are
-    the classifiers that it was deepened from, or that its weights began with, oldest first.
+    the data brought a val part. `val_map` is None where every image has one class. `inner_top1` is
+    the validation accuracy of the networks inside, by their layers as text. `ancestors` are the
+    classifiers that it was deepened from, or that its weights began with, oldest first.
     """
 
     data: str = ""
@@ -54,6 +58,7 @@ class Training:
     val_images: int = 0
     val_top1: float = 0.0
     val_map: float | None = None
+    inner_top1: dict = field(default_factory=dict)
     folds: int | None = None
     fold: int | None = None
     ancestors: tuple[str, ...] = ()
@@ -73,6 +78,8 @@ class Classifier:
         classes: names, in the order of the logits.
         training: how it came about.
         task: `single-label`, probabilities by softmax; `multi-label`, each by sigmoid.
+        inner: the networks inside that were trained with the whole, by their layers.
+        calibration: of the depths, where there are several.
     """
 
     def __init__(
@@ -82,8 +89,12 @@ class Classifier:
         classes: tuple[str, ...],
         training: Training | None = None,
         task: Task = "single-label",
+        inner: Mapping[int, ResNet] | None = None,
+        calibration: Calibration | None = None,
     ):
+        self.calibration = calibration or Calibration()
         self.net = net.eval()
+        self.inner = {layers: each.eval() for layers, each in (inner or {}).items()}
         self.transform, self.classes, self.task = transform, classes, task
         self.training = training or Training()
 
@@ -100,7 +111,40 @@ class Classifier:
     def to(self, device: str | torch.device) -> "Classifier":
         """Move the network to a device."""
         self.net.to(device)
+        for net in self.inner.values():  # its parameters are moved already, being the whole's
+            net.to(device)
         return self
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """Layers of every network that it holds, the shallowest first, the whole last."""
+        return (*sorted(self.inner), self.net.layers)
+
+    def at(self, layers: int) -> "Classifier":
+        """The classifier of one depth, which shares its weights.
+
+        Raises:
+            UserError: it was not trained at that depth.
+        """
+        if layers not in self.depths:
+            held, others = ", ".join(map(str, self.depths)), ""
+            if not self.inner:
+                others = " alone: only --any-depth trains others"
+            raise UserError(f"it has no depth of {layers} layers, but {held}{others}")
+        net = self.inner.get(layers, self.net)
+        score = self.training.inner_top1.get(str(layers), self.training.val_top1)
+        model = name_of(net.spec) or self.training.model
+        training = replace(self.training, model=model, val_top1=score, inner_top1={})
+        known, key = self.calibration.temperatures, str(layers)
+        calibration = Calibration({key: known[key]} if key in known else {})
+        return Classifier(
+            net, self.transform, self.classes, training, self.task, calibration=calibration
+        )
+
+    @property
+    def temperature(self) -> float:
+        """What its engines divide logits by, so that confidences are as often right as they say."""
+        return self.calibration.temperatures.get(str(self.net.layers), 1.0)
 
     @torch.inference_mode()
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
@@ -114,15 +158,16 @@ class Classifier:
 
     @torch.inference_mode()
     def logits(self, features: np.ndarray) -> np.ndarray:
-        """The head alone: (N, spec.features) -> (N, classes)."""
-        return self.net.head(torch.from_numpy(features).to(self.device)).cpu().numpy()
+        """The head as an engine has it: (N, spec.features) -> (N, classes)."""
+        logits = self.net.head(torch.from_numpy(features).to(self.device)).cpu().numpy()
+        return logits / self.temperature
 
     def engine(self, precision: Precision = "auto") -> Engine:
         """The same made ready for many images: folded, and in bf16 where that is quicker.
 
         Later changes to the network are not seen.
         """
-        return Engine(self.net, self.transform, precision)
+        return Engine(self.net, self.transform, precision, self.temperature)
 
     def evaluate(
         self, source: Source, *, precision: Precision = "auto", **options: Any
@@ -147,7 +192,8 @@ class Classifier:
 
     def save(self, folder: Path) -> None:
         """Write weights, config.json, README.md and SHA256SUMS; the folder appears whole."""
-        state = {name: t.contiguous().cpu() for name, t in self.net.state_dict().items()}
+        tensors = {**self.net.state_dict(), **self._inside()}
+        state = {name: t.contiguous().cpu() for name, t in tensors.items()}
         config = {
             "format": FORMAT,
             "task": self.task,
@@ -155,6 +201,8 @@ class Classifier:
             "transform": to_plain(self.transform),
             "classes": list(self.classes),
             "training": to_plain(self.training),
+            "inner": [list(net.spec.depths) for _, net in sorted(self.inner.items())],
+            "calibration": to_plain(self.calibration),
         }
         with whole_folder(folder) as beside:
             try:
@@ -184,7 +232,16 @@ class Classifier:
         net = blank(spec)
         load_weights(net, folder / "model.safetensors")
         net = with_layout(net, channels_last=True)
-        return cls(net, transform, config.classes, training, config.task)
+        inner = _inner_networks(net, config.inner, folder)
+        return cls(net, transform, config.classes, training, config.task, inner, config.calibration)
+
+    def _inside(self) -> dict[str, torch.Tensor]:
+        """What the networks inside have of their own: the statistics of their norms."""
+        return {
+            f"{INSIDE}{layers}/{name}": buffer
+            for layers, net in self.inner.items()
+            for name, buffer in net.named_buffers()
+        }
 
     def _card(self) -> str:
         """What a person who finds the folder wants to know."""
@@ -226,6 +283,24 @@ class _Config:
     classes: tuple[str, ...]
     training: dict = field(default_factory=dict)
     task: Task = "single-label"
+    inner: tuple[tuple[int, ...], ...] = ()
+    calibration: Calibration = field(default_factory=Calibration)
+
+
+def _inner_networks(net: ResNet, depths: Sequence[tuple[int, ...]], folder: Path):
+    """The networks inside, as they were saved."""
+    found, kept = {}, read_inside(folder / "model.safetensors") if depths else {}
+    for each in depths:
+        spec = replace(net.spec, depths=each)
+        if any(a > b for a, b in zip(each, net.spec.depths, strict=True)):
+            raise UserError(f"{folder / 'config.json'}: {each} is not inside {net.spec.depths}")
+        found[spec.layers] = inner = inner_network(net, spec)
+        for name, buffer in inner.named_buffers():
+            tensor = kept.get(f"{spec.layers}/{name}")
+            if tensor is None or tensor.shape != buffer.shape:
+                raise UserError(f"{folder} lacks {name} of its network of {spec.layers} layers")
+            buffer.copy_(tensor)
+    return found
 
 
 def classifier_folder(path: Path) -> Path:

@@ -39,6 +39,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         "compare": compare,
         "convert": convert,
         "deepen": deepen,
+        "shrink": shrink,
         "bench": bench,
         "models": models,
     }
@@ -158,6 +159,8 @@ def evaluate(options: argparse.Namespace) -> int:
     if options.plot:
         check_can_draw(Path(options.plot))
     classifier, workers = _load(options)
+    if options.depth == "all":
+        return _evaluate_depths(classifier, options, workers)
     found = api.evaluate(
         classifier,
         options.data,
@@ -171,19 +174,48 @@ def evaluate(options: argparse.Namespace) -> int:
     )
     if not is_first():
         return 0
-    for bad in found.skipped:
-        say(f"left out: {bad}")
-    if found.skipped:
-        count = len(found.skipped)
-        say(f"{count:,} of {count + found.result.images:,} images left out")
-    for warning in found.warnings:
-        say(f"warning: {warning}")
+    _say_wary(found)
     print(json.dumps(found.to_dict()) if options.json else tables.evaluation(found))
     if options.plot:
         from resnetkit.report.judged import draw_judged
 
         draw_judged(found.result, f"{options.model}, {found.part}", Path(options.plot))
     return 0
+
+
+def _evaluate_depths(classifier, options: argparse.Namespace, workers: int) -> int:
+    """`resnetkit evaluate RUN DATA --depth all`."""
+    from resnetkit import api, tables
+    from resnetkit.terminal import TerminalObserver
+
+    if options.plot:
+        raise UserError("--plot draws one network's mistakes: name its --depth")
+    found = api.evaluate_depths(
+        classifier,
+        options.data,
+        part=options.part,
+        data_dir=options.data_dir,
+        strict=options.strict,
+        batch_size=options.batch_size,
+        workers=workers,
+        precision=options.precision,
+        observer=TerminalObserver(),
+    )
+    if is_first():
+        _say_wary(found)
+        print(json.dumps(found.to_dict()) if options.json else tables.depths(found))
+    return 0
+
+
+def _say_wary(found) -> None:
+    """What was left out of a judgement, and what to be wary of."""
+    for bad in found.skipped:
+        say(f"left out: {bad}")
+    if found.skipped:
+        count = len(found.skipped)
+        say(f"{count:,} of {count + found.images:,} images left out")
+    for warning in found.warnings:
+        say(f"warning: {warning}")
 
 
 def predict(options: argparse.Namespace) -> int:
@@ -197,6 +229,7 @@ def predict(options: argparse.Namespace) -> int:
         options.paths,
         top=options.top,
         embeddings=options.embeddings,
+        early_exit=options.early_exit,
         batch_size=options.batch_size,
         workers=workers,
         precision=options.precision,
@@ -272,6 +305,15 @@ def deepen(options: argparse.Namespace) -> int:
     return 0
 
 
+def shrink(options: argparse.Namespace) -> int:
+    """`resnetkit shrink RUN --depth LAYERS --out FOLDER`."""
+    from resnetkit import shrinking
+
+    done = shrinking.shrink_classifier(options.run_folder, options.out, options.depth)
+    print(json.dumps(done.to_dict()) if options.json else done)
+    return 0
+
+
 def bench(options: argparse.Namespace) -> int:
     """`resnetkit bench NAME...`."""
     from resnetkit import bench_tables
@@ -331,4 +373,21 @@ def _load(options: argparse.Namespace):
 
     local = local_ranks()
     device, workers = ready_machine(options.device, options.threads, options.workers, local)
-    return api.load(options.model).to(device), workers
+    classifier = api.load(options.model).to(device)
+    if options.latency is not None:
+        classifier = _in_time(classifier, options)
+    elif isinstance(options.depth, int):
+        classifier = classifier.at(options.depth)
+    return classifier, workers
+
+
+def _in_time(classifier, options: argparse.Namespace):
+    """The deepest network inside that answers within `--latency`."""
+    from resnetkit.latency import deepest_within
+    from resnetkit.terminal import TerminalObserver
+
+    if options.depth is not None or getattr(options, "early_exit", None) is not None:
+        raise UserError("--latency chooses the depth: leave --depth and --early-exit out")
+    return deepest_within(
+        classifier, options.latency, precision=options.precision, observer=TerminalObserver()
+    )

@@ -19,13 +19,21 @@ class Engine:
         net: the network, in evaluation mode; later changes to its weights are not seen.
         transform: the preprocessing.
         precision: as `machine.choose_precision` has it.
+        temperature: what logits are divided by.
 
     Attributes:
         precision: fp32 or bf16, as decided.
     """
 
-    def __init__(self, net: ResNet, transform: Transform, precision: Precision = "auto"):
+    def __init__(
+        self,
+        net: ResNet,
+        transform: Transform,
+        precision: Precision = "auto",
+        temperature: float = 1.0,
+    ):
         self.transform, self.device = transform, net.head.weight.device
+        self.temperature = temperature
         self.precision = choose_precision(precision, self.device)
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
         self._net = FoldedResNet(net, dtype) if can_fold(net) else net
@@ -41,7 +49,8 @@ class Engine:
     @torch.inference_mode()
     def head(self, features: Tensor) -> Tensor:
         """float32 (N, features) -> float32 logits (N, classes)."""
-        return self._net.head(features)
+        logits = self._net.head(features)
+        return logits if self.temperature == 1 else logits / self.temperature
 
     def __call__(self, batch: Tensor) -> Tensor:
         """uint8 (N, size, size, channels) -> float32 logits (N, classes)."""

@@ -132,6 +132,9 @@ def _evaluate(parser: Parser) -> None:
     add("--part", choices=("train", "val", "test"), help=help_part)
     help_plot = "draw the confusion matrix; of several classes, precision by recall"
     add("--plot", metavar="PICTURE", help=f"{help_plot}: {_PICTURE}")
+    help_depth = "layers of a network inside, or all: judge every depth, and measure how quick"
+    add("--depth", type=_depth, metavar="LAYERS|all", help=help_depth)
+    _latency(parser)
     _batch(parser)
     _images_and_output(parser)
     _machine(parser)
@@ -145,6 +148,10 @@ def _predict(parser: Parser) -> None:
     add("--top", type=number, default=3, metavar="N", help="classes to name; default: 3")
     help_embeddings = "write pooled features to a file: arrays features and paths"
     add("--embeddings", metavar="NPZ", help=help_embeddings)
+    add("--depth", type=number, metavar="LAYERS", help="of a network inside; default: the whole")
+    _latency(parser)
+    help_exit = "let a shallow network answer where it is sure, at such a loss of accuracy: 0.3%"
+    add("--early-exit", type=_share, metavar="LOSS", help=help_exit.replace("%", "%%"))
     _batch(parser)
     _json(parser)
     _machine(parser)
@@ -203,6 +210,15 @@ def _deepen(parser: Parser) -> None:
     _json(parser)
 
 
+def _shrink(parser: Parser) -> None:
+    add = parser.add_argument
+    add("run_folder", metavar="RUN", help=f"{_RUN}, trained with --any-depth")
+    layers = _converter(int, "number")
+    add("--depth", type=layers, required=True, metavar="LAYERS", help="of the network to keep")
+    add("--out", type=_named, required=True, metavar="FOLDER", help="the Classifier folder to make")
+    _json(parser)
+
+
 def _bench(parser: Parser) -> None:
     add, number = parser.add_argument, _converter(int, "number")
     help_names = f"names of the zoo, patterns such as 'resnet*d', {_RUN}"
@@ -230,6 +246,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "compare": ("set runs side by side: what differs, and what came of it", _compare),
     "check": ("look a data set through: damage, duplicates, leaks, imbalance", _check),
     "deepen": ("make a trained network deeper, its outputs the same bit for bit", _deepen),
+    "shrink": ("keep one depth of a network that has several", _shrink),
     "convert": ("write weights under the tensor names of torchvision or timm, or back", _convert),
     "bench": ("measure networks on this machine: images/s, milliseconds, memory", _bench),
     "models": ("list networks and what they cost, or show one stage by stage", _models),
@@ -249,6 +266,11 @@ def _batch(parser: Parser) -> None:
     number = _converter(int, "number")
     parser.add_argument("--batch-size", type=number, default=128, metavar="N", help=help_batch)
     _precision(parser)
+
+
+def _latency(parser: Parser) -> None:
+    meaning = "instead: the deepest network inside that answers in such a time here: 5ms"
+    parser.add_argument("--latency", metavar="TIME", help=meaning)
 
 
 def _precision(parser: Parser) -> None:
@@ -309,6 +331,20 @@ def _converter(annotation: Any, name: str) -> Callable[[str], Any]:
 
     convert.__name__ = name
     return convert
+
+
+def _depth(text: str) -> int | str:
+    if text != "all" and not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a number of layers, or all, found {text!r}")
+    return text if text == "all" else int(text)
+
+
+def _share(text: str) -> float:
+    number = text.removesuffix("%")
+    try:
+        return float(number) / (100 if number != text else 1)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a share such as 0.3%, found {text!r}") from None
 
 
 def _named(text: str) -> str:

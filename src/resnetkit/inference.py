@@ -70,8 +70,11 @@ def run(
     workers: int = 2,
     skip_bad: bool = True,
     advance: Callable[[int], None] = lambda _: None,
+    ranks: Ranks | None = None,
 ) -> Outputs:
     """Run a model over every image of a source once, without gradients.
+
+    Several ranks share the images; each gets the outputs of all of them.
 
     Args:
         model: the callable.
@@ -81,7 +84,15 @@ def run(
         workers: threads that decode.
         skip_bad: list what cannot be read in `skipped`; otherwise the first raises BadImage.
         advance: called with the number of images of every batch done.
+        ranks: who shares the images.
     """
+    if ranks and ranks.count > 1:
+        shared = Subset(source, np.arange(*ranks.share(len(source))))
+        found = run(
+            model, shared, transform, batch_size=batch_size, workers=workers, skip_bad=skip_bad,
+            advance=advance,
+        )  # fmt: skip
+        return _of_all_ranks(found, ranks)
     loader = Loader(source, transform, batch_size, workers=workers, skip_bad=skip_bad)
     batches = []
     with torch.inference_mode():
@@ -110,27 +121,26 @@ def evaluate(
 ) -> tuple[Result | MultiLabelResult, list[BadImage]]:
     """Judge a model on labelled images: every readable one counts exactly once.
 
-    Several ranks share the images; each gets the result of all of them.
+    Args:
+        model, source, transform, batch_size, workers, skip_bad, advance, ranks: as of `run`.
+        classes: the classes' names.
 
     Returns:
         The result, and the images that could not be read.
     """
-    first, end = ranks.share(len(source)) if ranks else (0, len(source))
     found = run(
-        model,
-        source if not ranks or ranks.count == 1 else Subset(source, np.arange(first, end)),
-        transform,
-        batch_size=batch_size,
-        workers=workers,
-        skip_bad=skip_bad,
-        advance=advance,
-    )
-    if ranks and ranks.count > 1:
-        found = _of_all_ranks(found, ranks, len(classes))
+        model, source, transform, batch_size=batch_size, workers=workers, skip_bad=skip_bad,
+        advance=advance, ranks=ranks,
+    )  # fmt: skip
+    check_readable(found)
+    return judge_by_task(found.outputs, found.labels, classes), found.skipped
+
+
+def check_readable(found: Outputs) -> None:
+    """Raise UserError where there is nothing to judge by."""
     if not len(found.labels):
         first = f": {found.skipped[0]}" if found.skipped else ""
-        raise UserError(f"none of the {len(source)} images can be read{first}")
-    return judge_by_task(found.outputs, found.labels, classes), found.skipped
+        raise UserError(f"none of the {len(found.skipped)} images can be read{first}")
 
 
 def judge_by_task(
@@ -146,9 +156,10 @@ def probabilities(logits: np.ndarray, task: Task) -> np.ndarray:
     return sigmoid(logits) if task == "multi-label" else np.exp(log_softmax(logits))
 
 
-def _of_all_ranks(found: Outputs, ranks: Ranks, classes: int) -> Outputs:
+def _of_all_ranks(found: Outputs, ranks: Ranks) -> Outputs:
     """Every rank's labels and outputs one after the other, and all that could not be read."""
-    outputs = found.outputs.reshape(-1, classes)
+    (width,) = ranks.largest(found.outputs.shape[1])
+    outputs = found.outputs.reshape(-1, width)
     labels, outputs = (
         np.concatenate([t.numpy() for t in ranks.gather(torch.from_numpy(array))])
         for array in (found.labels, outputs)

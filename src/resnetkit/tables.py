@@ -6,7 +6,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from resnetkit.api import Evaluation
+from resnetkit.any_depth import Depth
+from resnetkit.api import DepthsEvaluation, Evaluation
 from resnetkit.inference import Prediction
 from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.summary import Summary, summarise
@@ -131,6 +132,29 @@ def evaluation(found: Evaluation) -> str:
         lines += ["", "most confused:"]
         lines += [f"  {count:,} x {true} taken for {taken}" for count, true, taken in worst]
     return "\n".join(lines)
+
+
+def depths(found: DepthsEvaluation) -> str:
+    """A row a depth."""
+    table = make_table(
+        ("Layers", True), ("Parameters", True), ("Multiply-adds", True), ("Images/s", True),
+        ("Top-1", True), ("95% interval", True), ("Loss", True),
+    )  # fmt: skip
+    for depth in found.depths:
+        result = depth.result
+        low, high = result.interval
+        table.add_row(
+            _depth(depth), f"{depth.parameters:,}", giga(round(depth.multiply_adds)),
+            f"{depth.images_per_second:,.0f}", f"{result.top1:.2%}", f"{low:.2%} to {high:.2%}",
+            f"{result.loss:.4f}",
+        )  # fmt: skip
+    return f"{found.images:,} images, {_part(found.part)}\n\n{table_text(table)}"
+
+
+def _depth(depth: Depth) -> str:
+    if depth.early_exit is None:
+        return f"{depth.layers}"
+    return f"{depth.layers} for {depth.exited:.1%}, loss {depth.early_exit:.1%}"
 
 
 def _multi_label(part: str, result: MultiLabelResult) -> str:

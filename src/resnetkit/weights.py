@@ -30,6 +30,9 @@ _NUMBERS = (
     torch.int8, torch.int16, torch.int32, torch.int64, torch.complex64, torch.complex128,
 )  # fmt: skip
 
+INSIDE = "inside/"
+"""Before the names of what belongs to the networks inside one; others read past it."""
+
 MOST_NAMED = 3
 """So many tensors that do not fit are named, and the others counted."""
 
@@ -47,7 +50,7 @@ def read_state(file: str | Path) -> dict[str, Tensor]:
         check_sum(path)
     try:
         if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
+            return _whole(safetensors.torch.load_file(path))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a pickle, which is refused below
             state = torch.load(path, map_location="cpu", weights_only=True)
@@ -62,6 +65,16 @@ def read_state(file: str | Path) -> dict[str, Tensor]:
     state = _unwrapped(state)
     _check_state(state, str(path))
     return state
+
+
+def read_inside(file: Path) -> dict[str, Tensor]:
+    """What a file that `read_state` has read holds of the networks inside: `<layers>/<name>`."""
+    everything = safetensors.torch.load_file(file)
+    return {n.removeprefix(INSIDE): t for n, t in everything.items() if n.startswith(INSIDE)}
+
+
+def _whole(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in state.items() if not name.startswith(INSIDE)}
 
 
 def _check_state(state: object, where: str) -> None:

@@ -55,7 +55,7 @@ def test_growing_changes_no_output_and_forgets_nothing(tmp_path, monkeypatch, op
     def watched(trainer):
         x = torch.randn(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))
         before = {**trainer.optimiser.tensors()}
-        nets = (trainer.net, trainer.ema.net)
+        nets = (trainer.net, trainer.ema.net.net)
         with torch.no_grad():
             outputs = [net.eval()(x) for net in nets]
         layers = trainer.net.layers
@@ -64,7 +64,7 @@ def test_growing_changes_no_output_and_forgets_nothing(tmp_path, monkeypatch, op
             after = trainer.optimiser.tensors()
             assert all(torch.equal(value, after[name]) for name, value in before.items())
             with torch.no_grad():
-                for net, output in zip((trainer.net, trainer.ema.net), outputs, strict=True):
+                for net, output in zip((trainer.net, trainer.ema.net.net), outputs, strict=True):
                     assert torch.equal(net.eval()(x), output)
             seen.append((trainer.step, layers, trainer.net.layers))
         trainer.replica.train()

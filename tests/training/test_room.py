@@ -8,6 +8,7 @@ import torch
 
 import resnetkit as rk
 from resnetkit import UserError
+from resnetkit.nets.nested import Nested
 from resnetkit.ranks import Ranks
 from resnetkit.training import room
 from resnetkit.training.footprint import footprint
@@ -30,7 +31,7 @@ def recipe(batch_size: int, **optimiser) -> Recipe:
 
 @pytest.fixture
 def net():
-    return rk.create("resnet20", classes=10)
+    return Nested(rk.create("resnet20", classes=10))
 
 
 def test_what_fits_is_named_and_fits(net):
@@ -62,19 +63,19 @@ def test_nothing_is_made(monkeypatch, tmp_path):
 
 def test_memory_of_ones_own(net):
     """A budget is met by computing blocks anew; where it cannot be, the least that can is named."""
-    left = footprint(net, recipe(1))
+    left = footprint(net.net, recipe(1))
     plain, sparing = left.peak(), left.peak(left.segmented(9))
     assert sparing < plain / 2
     roomy, tight = (room.Room(int(5e6 + 2 * 64 * kept), "--memory X") for kept in (plain, sparing))
     for budget in (roomy, tight):
         room.check_room(net, recipe(64), 50_000, budget, ALONE)
         budget.arrange(net, recipe(64), 64)
-        assert bool(net.segments) == (budget is tight)
-    assert re.search(r"\d+ of 9 blocks are computed anew, in \d segments", tight.told(net))
+        assert bool(net.net.segments) == (budget is tight)
+    assert re.search(r"\d+ of 9 blocks are computed anew, in \d segments", tight.told(net.net))
     with pytest.raises(UserError, match=r"batch of 64 .* needs about .* allowed by --memory X"):
         check(net, recipe(64), 50_000, 20, "--memory X")
     with pytest.raises(UserError, match="or less with --memory auto"):
-        check(rk.create("resnet110"), recipe(64), 50_000, 200)
+        check(Nested(rk.create("resnet110")), recipe(64), 50_000, 200)
 
 
 def test_decoded_images_get_what_a_step_leaves(net, monkeypatch):
@@ -87,7 +88,7 @@ def test_decoded_images_get_what_a_step_leaves(net, monkeypatch):
         )
         for asked in (None, "auto")
     )
-    each = 2 * 64 * footprint(net, recipe(1)).peak()
+    each = 2 * 64 * footprint(net.net, recipe(1)).peak()
     assert plain == auto == pytest.approx(10**9 - each, rel=0.01)
     tight = room.Room(int(5e6 + each / 2), "--memory X")
     assert room.left_by_a_step(net, recipe(64), room.Place(cpu, 1, tight), ALONE) > plain

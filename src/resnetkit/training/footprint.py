@@ -8,6 +8,7 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
+from resnetkit.nets.nested import Nested
 from resnetkit.nets.resnet import ResNet
 from resnetkit.training.recipe import Recipe
 
@@ -65,6 +66,11 @@ class Footprint:
         cuts = [bisect_left(sums, sums[-1] * i / count) + 1 for i in range(1, count)]
         bounds = sorted({0, *cuts, blocks})
         return tuple(b - a for a, b in pairwise(bounds))
+
+
+def together(nested: Nested, recipe: Recipe) -> list[Footprint]:
+    """What a step keeps at a time: of the whole network, and of the deepest one inside it."""
+    return [footprint(net, recipe) for net in (nested.net, *nested.all[1:][-1:])]
 
 
 def footprint(net: ResNet, recipe: Recipe) -> Footprint:

@@ -33,6 +33,21 @@ def loss_and_right(
     return loss, labels.gather(1, likeliest[:, None]).sum(dtype=torch.int64)
 
 
+def taught_loss(logits: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """The sum of the images' losses where another network's answers are the labels (Hinton 2015,
+    arXiv 1503.02531, at temperature 1).
+
+    Args:
+        logits: float32 (images, classes).
+        teacher: logits of the same shape; no gradient reaches them.
+        labels: as of `loss_and_right`: they say of which kind the loss is.
+    """
+    teacher = teacher.detach()
+    if labels.ndim == 1:
+        return functional.cross_entropy(logits, teacher.softmax(1), reduction="sum")
+    return functional.binary_cross_entropy_with_logits(logits, teacher.sigmoid(), reduction="sum")
+
+
 def more_metrics(judged: Result | MultiLabelResult) -> dict[str, float | None]:
     """What a line of metrics.jsonl has besides the keys that all have."""
     return {"val_map": judged.map} if isinstance(judged, MultiLabelResult) else {}

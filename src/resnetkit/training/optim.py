@@ -119,6 +119,11 @@ def _by_name(tensor: torch.Tensor, parameter: torch.Tensor) -> torch.Tensor:
     return tensor.permute(0, 3, 1, 2) if _lies_channels_last(parameter) else tensor
 
 
+def _tensors(net: nn.Module) -> list[torch.Tensor]:
+    """Parameters and running statistics, each once, whoever shares it."""
+    return [*net.parameters(), *net.buffers()]
+
+
 class Ema(Generic[Net]):
     """An exponential moving average of weights and running statistics.
 
@@ -133,8 +138,7 @@ class Ema(Generic[Net]):
     @torch.no_grad()
     def update(self, net: nn.Module, step: int) -> None:
         """Take in the weights after step number `step`, counted from 0."""
-        mine, theirs = self.net.state_dict().values(), net.state_dict().values()
-        pairs = list(zip(mine, theirs, strict=True))
+        pairs = list(zip(_tensors(self.net), _tensors(net), strict=True))
         averaged = [pair for pair in pairs if pair[0].is_floating_point()]
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_([a for a, _ in averaged], [b for _, b in averaged], 1 - decay)

@@ -129,6 +129,36 @@ class GrowthRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DepthRecipe:
+    """Which of the networks inside the whole one are trained with it."""
+
+    any_depth: bool = option(
+        False, "train the shallower networks inside as well: one file for every depth"
+    )
+    inner_layers: tuple[int, ...] | None = option(
+        None,
+        "with any_depth: their layers, such as 8,14,20; by default those with half of the blocks, "
+        "a quarter, and so on",
+        least=1,
+    )
+    taught: float = option(
+        1.0,
+        "with any_depth: share of the whole network's answers in what those inside are to say",
+        least=0,
+        most=1,
+    )
+
+    def __post_init__(self):
+        """Check that the two go together."""
+        check_ranges(self)
+        if self.inner_layers is not None and not self.any_depth:
+            raise UserError("inner_layers says which depths any_depth trains: give both")
+        layers = self.inner_layers or ()
+        if len(set(layers)) < len(layers):
+            raise UserError(f"inner_layers names a depth twice: {', '.join(map(str, layers))}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A run is a pure function of its recipe and data.
 
@@ -186,6 +216,7 @@ class Recipe:
     schedule: ScheduleRecipe = field(default_factory=ScheduleRecipe)
     augmentation: Augmentation = field(default_factory=Augmentation)
     growth: GrowthRecipe = field(default_factory=GrowthRecipe)
+    depth: DepthRecipe = field(default_factory=DepthRecipe)
 
     def __post_init__(self):
         """Check every part's ranges, and that they go together."""
@@ -202,6 +233,8 @@ class Recipe:
             raise UserError("--freeze keeps what --weights brings: give --weights as well")
         if self.unfreeze_at is not None and self.freeze == "none":
             raise UserError("unfreeze_at is for a run that begins with --freeze")
+        if self.depth.any_depth and self.growth.grow_at:
+            raise UserError("a network of any depth has its depth from the start: it cannot grow")
         if self.data.channels == 2:
             raise UserError("channels must be 1 or 3, not 2")
         if self.data.fold and not self.data.folds:

@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,9 +13,13 @@ from torch.nn.parallel import DistributedDataParallel
 from resnetkit.errors import UserError
 from resnetkit.nets.resnet import ResNet
 from resnetkit.ranks import Ranks
+from resnetkit.training.depths import with_inner
 from resnetkit.training.freeze import frozen_at, set_frozen, train_mode
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.sync_norm import synchronised
+
+Model = Callable[..., tuple[Tensor, ...]]
+"""As `Nested`: images, and the layers of those inside that are wanted -> logits of each."""
 
 SETTLING = 2
 """Backward passes after which DDP's gradient buckets stay as they are."""
@@ -31,12 +36,13 @@ class Replica:
     """
 
     def __init__(self, net: ResNet, recipe: Recipe, ranks: Ranks, steps: int):
-        if recipe.sync_bn:
-            synchronised(net)
         self.net, self.recipe, self.ranks, self.steps = net, recipe, ranks, steps
+        self.nested = with_inner(net, recipe)
+        if recipe.sync_bn:
+            synchronised(self.nested)
         self.device = net.head.weight.device
         self.frozen: int | None = None
-        self.model: Callable[[Tensor], Tensor] = net
+        self.model: Model = self.nested
 
     def ready_for(self, step: int) -> None:
         """Rebuild what a step needs otherwise than the one before: the one place where it is."""
@@ -45,7 +51,9 @@ class Replica:
             return
         self.frozen = frozen
         set_frozen(self.net, frozen)
-        model = torch.compile(self.net, dynamic=False) if self.recipe.compile else self.net
+        model: Any = self.nested
+        if self.recipe.compile:
+            model = torch.compile(model, dynamic=False)
         if self.ranks.count > 1:
             warnings.filterwarnings("ignore", message="Grad strides do not match")  # costs a copy
             model = DistributedDataParallel(
@@ -58,16 +66,20 @@ class Replica:
 
     def train(self) -> None:
         """Training mode; what is frozen keeps its statistics."""
-        train_mode(self.net, self.frozen or 0)
+        for net in self.nested.all:
+            train_mode(net, self.frozen or 0)
 
-    def forward(self, images: Tensor, model: Callable[[Tensor], Tensor]) -> Tensor:
-        """float (N, channels, size, size) -> float32 logits (N, classes), by `model` or the net."""
+    def forward(self, images: Tensor, model: Model, *inner: int) -> tuple[Tensor, ...]:
+        """float (N, channels, size, size) -> float32 logits (N, classes), by `model` or the nets.
+
+        Those of the whole network come first, then those of the `inner` ones, by their layers.
+        """
         bf16 = self.recipe.precision == "bf16"
         if not self.recipe.channels_last:
             images = images.contiguous()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            logits = model(images)
-        return logits.float()
+            every = model(images, *inner)
+        return tuple(logits.float() for logits in every)
 
     def last(self, *, is_last: bool) -> contextlib.AbstractContextManager:
         """Ranks talk about gradients only at the last piece of a batch."""
@@ -78,24 +90,26 @@ class Replica:
     def take_no_part(self) -> None:
         """A rank without images in this batch: gradients of zero, no statistics."""
         self.net.eval()
-        (self.forward(self._blank(1), self.model).sum() * 0).backward()
+        self._blank_pass(1)
         self.train()
 
     def _settle(self) -> None:
         """Let DDP lay out its buckets before step 0, or sums would come in another order later."""
         kept = [(buffer, buffer.clone()) for buffer in self.net.buffers()]
         for _ in range(SETTLING):
-            (self.forward(self._blank(2), self.model).sum() * 0).backward()
+            self._blank_pass(2)
         for buffer, value in kept:
             buffer.copy_(value)
         for parameter in self.net.parameters():
             parameter.grad = None
 
-    def _blank(self, images: int) -> Tensor:
+    def _blank_pass(self, images: int) -> None:
+        """Forward and backward with gradients of zero."""
         data = self.recipe.data
         shape = (images, data.channels or 3, data.image_size or 1, data.image_size or 1)
         blank = torch.zeros(shape, device=self.device)
-        return blank.to(memory_format=torch.channels_last)
+        blank = blank.to(memory_format=torch.channels_last)
+        (self.forward(blank, self.model)[0].sum() * 0).backward()
 
 
 def check_compiler(recipe: Recipe, device: torch.device) -> None:

@@ -1,15 +1,17 @@
 """Whether a batch fits memory, told before step 0: a CPU's system ends who takes too much."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 
 from resnetkit.errors import UserError
 from resnetkit.machine import available_memory
+from resnetkit.nets.nested import Nested
 from resnetkit.nets.resnet import ResNet
 from resnetkit.ranks import Ranks
 from resnetkit.sizes import gigabytes, parse_size
-from resnetkit.training.footprint import Footprint, footprint
+from resnetkit.training.footprint import Footprint, footprint, together
 from resnetkit.training.recipe import Recipe
 
 COPIES = 4
@@ -36,21 +38,31 @@ class Room:
     bytes: int | None = None
     asked: str | None = None
 
-    def arrange(self, net: ResNet, recipe: Recipe, images: int) -> None:
-        """Have the network compute anew what must be for a piece of so many images."""
-        if self.asked is not None:
-            net.segments = self._segments(net, images, footprint(net, recipe))
+    def arrange(self, nested: Nested, recipe: Recipe, images: int) -> None:
+        """Have the networks compute anew what must be for a piece of so many images."""
+        if self.asked is None:
+            return
+        shares = self._shares(nested.net, images, together(nested, recipe))
+        for net in nested.all:
+            most = shares[0] if net is nested.net else shares[-1]
+            net.segments = footprint(net, recipe).segments_within(most)
 
-    def needed(self, net: ResNet, recipe: Recipe, images: int) -> float:
+    def needed(self, nested: Nested, recipe: Recipe, images: int) -> float:
         """Bytes that a step on a piece of so many images takes, arranged so."""
-        left = footprint(net, recipe)
-        kept = left.peak(self._segments(net, images, left))
-        return _fixed_bytes(net) + SPARE * images * kept
+        left = together(nested, recipe)
+        shares = self._shares(nested.net, images, left)
+        kept = sum(
+            one.peak(one.segments_within(most)) for one, most in zip(left, shares, strict=True)
+        )
+        return _fixed_bytes(nested.net) + SPARE * images * kept
 
-    def _segments(self, net: ResNet, images: int, left: Footprint) -> tuple[int, ...]:
+    def _shares(self, net: ResNet, images: int, left: list[Footprint]) -> list[float]:
+        """Bytes that an image may leave behind in each of the networks of a step."""
         if self.asked is None or self.bytes is None:
-            return ()
-        return left.segments_within((self.bytes - _fixed_bytes(net)) / (SPARE * images))
+            return [math.inf for _ in left]
+        each = (self.bytes - _fixed_bytes(net)) / (SPARE * images)
+        plain = sum(one.peak() for one in left)
+        return [each * one.peak() / plain for one in left]
 
     def told(self, net: ResNet) -> str | None:
         """What was chosen, and what it costs."""
@@ -107,19 +119,19 @@ def room_for(asked: str | None, device: torch.device, ranks: Ranks) -> Room:
     return Room(size if share is None else min(size, share), f"--memory {asked}")
 
 
-def left_by_a_step(net: ResNet, recipe: Recipe, place: Place, ranks: Ranks) -> int:
+def left_by_a_step(nested: Nested, recipe: Recipe, place: Place, ranks: Ranks) -> int:
     """Bytes of this machine's memory that are free on this rank and that no step will take."""
     free = (available_memory() or LITTLE_MEMORY) // ranks.local_count
     if place.device.type != "cpu":
         return free
-    return int(free - place.room.needed(net, recipe, piece_images(recipe, ranks)))
+    return int(free - place.room.needed(nested, recipe, piece_images(recipe, ranks)))
 
 
-def check_room(net: ResNet, recipe: Recipe, images: int, room: Room, ranks: Ranks) -> None:
+def check_room(nested: Nested, recipe: Recipe, images: int, room: Room, ranks: Ranks) -> None:
     """Raise UserError, naming what fits, where a batch needs more memory than there is.
 
     Args:
-        net: the network on the CPU; it stays as it is.
+        nested: the networks on the CPU; they stay as they are.
         recipe: resolved.
         images: that there are to train on; a batch has no more.
         room: of each rank.
@@ -127,9 +139,10 @@ def check_room(net: ResNet, recipe: Recipe, images: int, room: Room, ranks: Rank
     """
     if room.bytes is None or (recipe.freeze != "none" and recipe.unfreeze_at is None):
         return  # what is frozen leaves nothing behind
-    fixed, left = _fixed_bytes(net), footprint(net, recipe)
-    sparing = left.peak(left.segmented(len(net.blocks)))
-    each = SPARE * max(1.0, left.peak() if room.asked is None else min(left.peak(), sparing))
+    fixed, left = _fixed_bytes(nested.net), together(nested, recipe)
+    plain = sum(one.peak() for one in left)
+    sparing = sum(one.peak(one.segmented(len(one.inside))) for one in left)
+    each = SPARE * max(1.0, plain if room.asked is None else min(plain, sparing))
     pieces = recipe.optimiser.accumulate * ranks.count
     batch, fits = min(recipe.batch_size, images), int((room.bytes - fixed) // each)
     if batch <= pieces * fits:
@@ -147,7 +160,7 @@ def check_room(net: ResNet, recipe: Recipe, images: int, room: Room, ranks: Rank
         f"a batch of {batch:,} images does not fit memory: it needs about {needed}"
         f"{' at the least' if room.asked else ''} and {budget}; --batch-size "
         f"{2 ** (most.bit_length() - 1)} fits, or --accumulate {-(-batch // (fits * ranks.count))}"
-        + ("" if room.asked or sparing > left.peak() / 2 else ", or less with --memory auto")
+        + ("" if room.asked or sparing > plain / 2 else ", or less with --memory auto")
     )
 
 

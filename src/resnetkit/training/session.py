@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from resnetkit import inference
+from resnetkit.any_depth import calibrate
 from resnetkit.classifier import Classifier, Training
 from resnetkit.data.cache import Store, check_folder, check_store
 from resnetkit.data.loader import Loader
@@ -271,7 +272,8 @@ class _ReadyRun:
         for trouble in troubles(store):
             self.observer.say(trouble)
         if interrupted is None:
-            self.ranks.lead(lambda: self._leave_classifier(run, trainer))
+            classifier = self._classifier(trainer, sources["val"])
+            self.ranks.lead(lambda: classifier.save(run.classifier))
         return RunResult(
             run=str(run.path),
             steps=trainer.step,
@@ -322,12 +324,18 @@ class _ReadyRun:
                 trainer.observer.close()
         return None
 
-    def _leave_classifier(self, run: RunFolder, trainer: Trainer) -> None:
-        """What the run was for; no rank ends before it is whole."""
+    def _classifier(self, trainer: Trainer, val: Source) -> Classifier:
+        """What the run was for; all ranks make it together."""
         training = self._training(trainer)
         classes, task = self.record.classes, self.dataset.task
-        judge = Classifier(trainer.trained, self.transform, classes, training, task)
-        judge.save(run.classifier)
+        trained = trainer.trained
+        inner = {net.layers: net for net in trained.all[1:]}
+        made = Classifier(trained.net, self.transform, classes, training, task, inner)
+        made.calibration = calibrate(
+            made, val, batch_size=min(inference.BATCH_SIZE, self.recipe.batch_size),
+            workers=self.place.workers, ranks=self.ranks, precision=self.recipe.precision,
+        )  # fmt: skip
+        return made
 
     def _announce(self, run: RunFolder, trainer: Trainer, net: ResNet, store: Store | None) -> None:
         recipe, images = self.recipe, {p: len(s) for p, s in self.sources.items()}
@@ -373,6 +381,7 @@ class _ReadyRun:
             val_images=len(self.sources["val"]),
             val_top1=trainer.history[-1]["val_top1"],
             val_map=trainer.history[-1].get("val_map"),
+            inner_top1=trainer.history[-1].get("inner_top1", {}),
             folds=recipe.data.folds,
             fold=recipe.data.fold,
             ancestors=self.record.ancestors,

@@ -18,12 +18,14 @@ from resnetkit.machine import choose_precision
 from resnetkit.nets.create import create
 from resnetkit.nets.depth import deepen
 from resnetkit.nets.initialise import why_no_identity_start
+from resnetkit.nets.nested import Nested
 from resnetkit.nets.resnet import ResNet
 from resnetkit.nets.spec import ResNetSpec
 from resnetkit.nets.summary import Summary, summarise
 from resnetkit.nets.zoo import spec_of
 from resnetkit.pretrained import Pretrained, open_pretrained
 from resnetkit.ranks import Ranks
+from resnetkit.training import depths
 from resnetkit.training.freeze import frozen_parts
 from resnetkit.training.growth import networks
 from resnetkit.training.images import (
@@ -69,6 +71,7 @@ def plan_run(
     spec = network_of(recipe)
     precision = _right_precision(asked, recipe, spec, place.device)
     recipe = replace(recipe, precision=precision, drop_path=spec.drop_path, dropout=spec.dropout)
+    recipe = depths.decided(recipe, spec)
     frozen_parts(recipe.freeze, spec)
     sources = choose_images(dataset, recipe, skipped)
     if begun and begun.transform:
@@ -84,9 +87,9 @@ def plan_run(
         skipped=skipped,
         ancestors=begun.ancestors if begun else (),
     )
-    net = deepest(starting_network(recipe, record.classes), recipe)
-    _check_batch(recipe, len(sources["train"]), net)
-    check_room(net, recipe, len(sources["train"]), place.room, ranks)
+    nested = deepest(starting_network(recipe, record.classes), recipe)
+    _check_batch(recipe, len(sources["train"]), nested.net)
+    check_room(nested, recipe, len(sources["train"]), place.room, ranks)
     path = Path(out) if out else free_name(dataset.name, recipe.model or "")
     return path, recipe, record
 
@@ -142,6 +145,7 @@ def _check_early(recipe: Recipe, dataset: Dataset) -> None:
             raise UserError(f"no identity start for {recipe.model}: {reason}")
         frozen_parts(recipe.freeze, spec)
         networks(recipe, spec)
+        depths.decided(recipe, spec)
     check_limit(dataset, recipe)
 
 
@@ -225,11 +229,11 @@ def starting_network(
     return net
 
 
-def deepest(net: ResNet, recipe: Recipe) -> ResNet:
-    """The network that the first one becomes in the end: it needs the most memory."""
+def deepest(net: ResNet, recipe: Recipe) -> Nested:
+    """The network that the first one becomes in the end, and those inside: what needs the most."""
     for spec in networks(recipe, net.spec)[-1:]:
         net = deepen(net, depths=spec.depths)
-    return net
+    return depths.with_inner(net, recipe)
 
 
 def network_of(recipe: Recipe) -> ResNetSpec:

@@ -1,5 +1,6 @@
 """A trainer's state, taken for a checkpoint and put back from one: with the bits of every rank."""
 
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from resnetkit.config import from_plain, to_plain
 from resnetkit.errors import UserError
 from resnetkit.machine import environment
 from resnetkit.nets.create import blank
+from resnetkit.nets.nested import Nested
 from resnetkit.nets.resnet import ResNet, with_layout
 from resnetkit.nets.spec import ResNetSpec
 from resnetkit.training import checkpoint
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
 
 def take(trainer: "Trainer") -> checkpoint.State:
     """Where the run stands; all ranks must call it together."""
-    tensors = {f"net/{name}": t for name, t in trainer.net.state_dict().items()}
-    if trainer.ema:
-        tensors |= {f"ema/{name}": t for name, t in trainer.ema.net.state_dict().items()}
+    tensors = {}
+    for group, nested in _groups(trainer).items():
+        tensors |= {f"{group}/{name}": t for name, t in nested.net.state_dict().items()}
+        tensors |= {f"{group}-inner/{name}": t for name, t in nested.statistics().items()}
     tensors |= {f"optimiser/{name}": t for name, t in trainer.optimiser.tensors().items()}
     tensors["sums"] = trainer.sums
     own = _own(trainer)
@@ -48,12 +51,11 @@ def put_back(trainer: "Trainer", state: checkpoint.State) -> None:
     _check_same_run(trainer, state)
     if state.spec != trainer.net.spec.to_dict():
         trainer.hold(_network_of(state, trainer))
-    groups: dict[str, dict[str, torch.Tensor]] = {"net": {}, "ema": {}, "optimiser": {}}
+    groups: dict[str, dict[str, torch.Tensor]] = defaultdict(dict)
     sums = state.tensors["sums"]
     for name, tensor in state.tensors.items():
         group, _, rest = name.partition("/")
-        if group in groups:
-            groups[group][rest] = tensor
+        groups[group][rest] = tensor
     for name in _own(trainer):
         mine = state.tensors.get(f"rank{trainer.ranks.rank}/{name}")
         group, _, rest = name.partition("/")
@@ -61,9 +63,9 @@ def put_back(trainer: "Trainer", state: checkpoint.State) -> None:
             groups[group][rest] = mine
         elif mine is not None:
             sums = mine
-    trainer.net.load_state_dict(groups["net"])
-    if trainer.ema:
-        trainer.ema.net.load_state_dict(groups["ema"])
+    for group, nested in _groups(trainer).items():
+        nested.net.load_state_dict(groups[group])
+        nested.load_statistics(groups[f"{group}-inner"])
     trainer.optimiser.load_tensors(groups["optimiser"])
     trainer.sums.copy_(sums)
     trainer.step, trainer.history = state.step, state.history
@@ -109,10 +111,16 @@ def check_same_recipe(state: checkpoint.State, recipe: Recipe, run: Path) -> Non
 def _own(trainer: "Trainer") -> dict[str, torch.Tensor]:
     """What differs from rank to rank: sums of the epoch, running statistics of norms."""
     found = {"sums": trainer.sums}
-    found |= {f"net/{name}": buffer for name, buffer in trainer.net.named_buffers()}
-    if trainer.ema:
-        found |= {f"ema/{name}": buffer for name, buffer in trainer.ema.net.named_buffers()}
+    for group, nested in _groups(trainer).items():
+        found |= {f"{group}/{name}": buffer for name, buffer in nested.net.named_buffers()}
+        found |= {f"{group}-inner/{name}": b for name, b in nested.statistics().items()}
     return found
+
+
+def _groups(trainer: "Trainer") -> dict[str, Nested]:
+    """The networks of a trainer, by the names of their tensors' groups."""
+    averaged = {"ema": trainer.ema.net} if trainer.ema else {}
+    return {"net": trainer.replica.nested, **averaged}
 
 
 def _pack(tensors: dict[str, torch.Tensor]) -> torch.Tensor:

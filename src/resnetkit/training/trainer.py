@@ -13,9 +13,11 @@ from resnetkit.errors import UserError
 from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.depth import deepen
+from resnetkit.nets.nested import Nested
 from resnetkit.nets.resnet import ResNet
 from resnetkit.ranks import Ranks
 from resnetkit.training import checkpoint, snapshot
+from resnetkit.training.depths import inner_at, inner_loss
 from resnetkit.training.freeze import layer_rates
 from resnetkit.training.growth import growths, spec_at
 from resnetkit.training.loss import loss_and_right, more_metrics
@@ -23,7 +25,7 @@ from resnetkit.training.nonfinite import ForwardWatch, NonFinite, first_bad_grad
 from resnetkit.training.observer import Observer, Pulse
 from resnetkit.training.optim import Ema, Optimiser
 from resnetkit.training.recipe import Recipe
-from resnetkit.training.replica import Replica
+from resnetkit.training.replica import Model, Replica
 from resnetkit.training.room import Room, piece_images
 from resnetkit.training.run_folder import RunFolder
 from resnetkit.training.schedule import factor
@@ -102,13 +104,14 @@ class Trainer:
         """Train this network from now on: all that belongs to its tensors is made anew."""
         recipe = self.recipe.optimiser
         self.net = net
-        self.room.arrange(net, self.recipe, piece_images(self.recipe, self.ranks))
+        self.replica = Replica(net, self.recipe, self.ranks, self.steps)
+        images = piece_images(self.recipe, self.ranks)
+        self.room.arrange(self.replica.nested, self.recipe, images)
         told = self.room.told(net)
         if told:
             self.observer.say(told)
-        self.replica = Replica(net, self.recipe, self.ranks, self.steps)
         self.optimiser = Optimiser(net, recipe, layer_rates(net, recipe.layer_decay))
-        self.ema = Ema(net, recipe.ema) if recipe.ema else None
+        self.ema = Ema(self.replica.nested, recipe.ema) if recipe.ema else None
 
     def fit(self, stop: StopRequest, checkpoint_seconds: float) -> None:
         """Train from where the run stands to its end.
@@ -174,7 +177,7 @@ class Trainer:
             self.replica.take_no_part()
         self.optimiser_step(finite)
         if self.ema:
-            self.ema.update(self.net, self.step)
+            self.ema.update(self.replica.nested, self.step)
         self.step += 1
         if self.step % CHECKED_EVERY == 0:
             self.check_finite()
@@ -192,14 +195,14 @@ class Trainer:
         spec = spec_at(self.growths, self.first, self.step)
         if spec == self.net.spec:
             return
-        before, averaged = self.net, self.ema.net.state_dict() if self.ema else {}
+        before, averaged = self.net, self.ema.net.net.state_dict() if self.ema else {}
         state = self.optimiser.tensors()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(step_seed(self.recipe.seed, self.step, 0))
             self.hold(deepen(before, depths=spec.depths))
         self.optimiser.load_tensors(state)
         if self.ema:
-            self.ema.net.load_state_dict(self.net.state_dict() | averaged)
+            self.ema.net.net.load_state_dict(self.net.state_dict() | averaged)
         self.observer.say(
             f"step {self.step:,}: grown from {before.layers} to {self.net.layers} layers"
         )
@@ -220,18 +223,22 @@ class Trainer:
 
         DDP takes the mean over ranks, hence the factor. Returns whether the loss is finite.
         """
-        loss, right, labels = self.loss(images, labels, self.replica.model)
+        loss, own, right = self.loss(self.step, images, labels, self.replica.model)
         (loss * (self.ranks.count / whole)).backward()
-        self.sums += torch.stack([loss.detach(), right, right.new_full((), len(labels))])
+        self.sums += torch.stack([own.detach(), right, right.new_full((), len(labels))])
         return loss.isfinite()
 
-    def loss(self, images: torch.Tensor, labels: torch.Tensor, model: Callable):
-        """The sum of a piece's losses, how many are right, and its labels on the device."""
+    def loss(self, step: int, images: torch.Tensor, labels: torch.Tensor, model: Model):
+        """The sum of a piece's losses, with those inside and without; how many are right."""
         x = self.transform.normalise(images.to(self.device, non_blocking=True))
         labels = labels.to(self.device, non_blocking=True)
-        logits = self.replica.forward(x, model)
-        smoothing = self.recipe.optimiser.label_smoothing
-        return *loss_and_right(logits, labels, smoothing), labels
+        recipe, inner = self.recipe, inner_at(self.recipe, step)
+        logits, *inside = self.replica.forward(x, model, *inner)
+        own, right = loss_and_right(logits, labels, recipe.optimiser.label_smoothing)
+        loss = own
+        for answers in inside:
+            loss = loss + inner_loss(answers, logits, labels, recipe)
+        return loss, own, right
 
     def optimiser_step(self, finite: torch.Tensor) -> None:
         """Clip when asked to; step only if all ranks' losses and gradients are finite.
@@ -265,7 +272,7 @@ class Trainer:
         self.seed_draws(step)
         with ForwardWatch(self.net) as watch:
             for _, images, labels in self.pieces(batch) if len(batch.labels) else ():
-                loss, _, _ = self.loss(images, labels, self.net)
+                loss, _, _ = self.loss(step, images, labels, self.replica.nested)
                 loss.backward()
                 first = first or watch.first or ("" if loss.isfinite() else "the loss")
         first = first or first_bad_gradient(self.net)
@@ -309,7 +316,8 @@ class Trainer:
         self.check_finite()
         loss, right, images = torch.cat(self.ranks.gather(self.sums[None])).sum(0).tolist()
         self.average_statistics()
-        judged = self.validate(self.trained)
+        judged = self.validate(self.trained.net)
+        inside = {str(net.layers): self.validate(net).top1 for net in self.trained.all[1:]}
         row = {
             "epoch": epoch + 1,
             "step": self.step,
@@ -328,6 +336,7 @@ class Trainer:
             if growth.step // self.loader.steps == epoch
         ]
         row |= {"grown": grown} if grown else {}
+        row |= {"inner_top1": inside} if inside else {}
         back = [r for r in self.rollbacks if r["step"] // self.loader.steps == epoch]
         self.history.append(row | ({"rollbacks": back} if back else {}))
         if self.ranks.first:
@@ -342,14 +351,14 @@ class Trainer:
 
     def average_statistics(self) -> None:
         """Every rank's norms take the mean of all ranks' running statistics."""
-        nets = [self.net, self.ema.net] if self.ema else [self.net]
+        nets = [self.replica.nested, *([self.ema.net] if self.ema else [])]
         buffers = [b for net in nets for b in net.buffers() if b.is_floating_point()]
         self.ranks.average(buffers)
 
     @property
-    def trained(self) -> ResNet:
-        """The network that counts: the moving average where it is on, else the last weights."""
-        return self.ema.net if self.ema else self.net
+    def trained(self) -> Nested:
+        """What counts: the moving average where it is on, else the last weights."""
+        return self.ema.net if self.ema else self.replica.nested
 
     def save(self) -> None:
         """Write a checkpoint of where the run stands."""

@@ -1,0 +1,109 @@
+"""One file of many depths against networks of those depths trained alone.
+
+    python benchmarks/any_depth.py            # anew
+    python benchmarks/any_depth.py --go-on    # with the runs that any_depth.json holds already
+
+24,000 images of Fashion-MNIST, a sixth of them held out, 12 epochs, the same recipe and the same
+images for all; every trained network is judged once on the test part. Beside them: an ordinary
+network, and a plain one, of 56 layers that are cut to the same depths afterwards, the statistics
+of their norms measured anew on the training images. Two runs are on at any time, one thread each.
+Writes benchmarks/results/any_depth.json.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import resnetkit as rk
+from arms import Runs, run_arms
+from resnetkit.classifier import Classifier
+from resnetkit.data.sources import array_of, open_dataset
+from resnetkit.nets.nested import inner_network, inner_spec
+from resnetkit.training.observer import Observer
+from resnetkit.training.session import RunResult
+from turns import keep
+
+LAYERS = (8, 14, 20, 32, 56)
+COMMON = {"epochs": 12, "limit": 24_000, "val_fraction": 1 / 6}
+ONE, CUT, PLAIN = "one file", "resnet56, cut", "plain56, cut"
+ARMS: dict[str, dict] = {
+    ONE: {"model": "resnet56", "any_depth": True},
+    **{f"resnet{n}": {"model": f"resnet{n}"} for n in LAYERS[::-1]},
+    PLAIN: {"model": "plain56"},
+}
+
+
+def trained(arm: str, seed: int) -> dict:
+    """Seconds of training, and the accuracy on the test part of every depth that it has."""
+    with tempfile.TemporaryDirectory() as place:
+        settings: dict[str, Any] = COMMON | ARMS[arm]
+        run = rk.train("fashion-mnist", out=str(Path(place) / "run"), seed=seed, threads=1,
+                       workers=1, observer=Observer(), **settings)  # fmt: skip
+        assert isinstance(run, RunResult)
+        clf = rk.load(Path(place) / "run")
+    depths = {}
+    if arm == ONE:
+        found = rk.evaluate_depths(clf, "fashion-mnist", workers=1).depths
+        depths = {str(d.layers): d.result.top1 for d in found if d.early_exit is None}
+    elif clf.net.layers == max(LAYERS):
+        depths = {str(n): top1(cut(clf, n)) for n in LAYERS}
+    return {"seconds": run.seconds, "val_top1": run.val_top1, "test_top1": top1(clf),
+            "depths": depths}  # fmt: skip
+
+
+def top1(clf: Classifier) -> float:
+    """On the test part."""
+    return rk.evaluate(clf, "fashion-mnist", workers=1).to_dict()["top1"]
+
+
+def cut(clf: Classifier, layers: int) -> Classifier:
+    """The first blocks of a network that was trained as a whole, its statistics measured anew."""
+    ordinary = replace(clf.spec, shortcut="B" if clf.spec.shortcut == "none" else clf.spec.shortcut)
+    spec = replace(clf.spec, depths=inner_spec(ordinary, layers).depths)
+    net = inner_network(clf.net, spec)
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None  # the plain mean over batches
+    net.train()
+    images = array_of(open_dataset("fashion-mnist").parts["train"])
+    assert images is not None
+    with torch.no_grad():
+        for batch in torch.from_numpy(images[:2048]).split(128):
+            net(clf.transform.normalise(batch))
+    return Classifier(net.eval(), clf.transform, clf.classes, clf.training)
+
+
+def told(runs: Runs) -> dict:
+    """What is asked: every depth of the one file against a network of that depth, and the time."""
+    one, alone = runs[ONE], {n: runs[f"resnet{n}"] for n in LAYERS}
+    minus = {
+        str(n): statistics.mean(row["depths"][str(n)] for row in one)
+        - statistics.mean(row["test_top1"] for row in rows)
+        for n, rows in alone.items()
+    }
+    each = zip(one, *alone.values(), strict=True)
+    times = [row["seconds"] / sum(other["seconds"] for other in others) for row, *others in each]
+    return COMMON | {"minus_alone": minus, "mean_minus_alone": statistics.mean(minus.values()),
+                     "times_the_time": statistics.median(times)}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--go-on", action="store_true", help="keep the runs of any_depth.json")
+    options = parser.parse_args()
+    jobs = [(arm, seed) for seed in range(options.seeds) for arm in ARMS]
+    runs = run_arms("any_depth", trained, jobs, go_on=options.go_on)
+    print(json.dumps(told(runs), indent=1))
+    keep("any_depth", told(runs) | {"runs": runs})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""From logits on the validation part: confidences that mean something, and when a shallow answer
+is good enough (numpy alone)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from resnetkit.metrics import log_softmax
+
+LOSSES = (0.0, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02)
+"""Of accuracy, for which it is decided in advance when to stop early."""
+
+COLDEST, HOTTEST = 0.01, 100.0
+
+
+@dataclass(frozen=True)
+class Exit:
+    """A shallow network answers first; where it is not sure, the whole one does.
+
+    Attributes:
+        loss: of accuracy that was allowed on the validation part.
+        layers: of the network that answers first.
+        threshold: probability of its likeliest class from which on its answer stays.
+        share: of the validation images whose answer stays.
+        top1: accuracy of both together there.
+    """
+
+    loss: float
+    layers: int
+    threshold: float
+    share: float
+    top1: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was learned on the validation part of a classifier's depths.
+
+    Attributes:
+        temperatures: what logits are divided by, by layers as text.
+        exits: when to stop early, for a few losses of accuracy.
+    """
+
+    temperatures: dict = field(default_factory=dict)
+    exits: tuple[Exit, ...] = ()
+
+
+def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """What to divide logits by, so that confidences are as likely to be right as they say.
+
+    The minimum of the cross-entropy (Guo 2017, arXiv 1706.04599, section 4.2), which is convex in
+    the inverse of the temperature: where its derivative changes sign.
+
+    Args:
+        logits: (images, classes).
+        labels: (images,).
+    """
+    given = logits[np.arange(len(labels)), labels].mean(dtype=np.float64)
+    low, high = 1 / HOTTEST, 1 / COLDEST
+    for _ in range(60):
+        middle = np.sqrt(low * high)
+        expected = (np.exp(log_softmax(logits * middle)) * logits).sum(1).mean()
+        low, high = (low, middle) if expected > given else (middle, high)
+    return float(1 / np.sqrt(low * high))
+
+
+def choose_exits(
+    logits: Mapping[int, np.ndarray], labels: np.ndarray, costs: Mapping[int, float]
+) -> tuple[Exit, ...]:
+    """For every loss of LOSSES the cheapest way that loses no more; none where nothing is saved.
+
+    Args:
+        logits: calibrated ones (images, classes) of every network, by its layers.
+        labels: (images,).
+        costs: of an image in every network.
+    """
+    whole = max(logits)
+    right = {layers: each.argmax(1) == labels for layers, each in logits.items()}
+    found = []
+    for loss in LOSSES:
+        least = right[whole].mean() - loss
+        ways = [
+            _most_exits(loss, least, layers, logits[layers], right[layers], right[whole])
+            for layers in logits
+            if layers != whole
+        ]
+        spent = [costs[way.layers] + (1 - way.share) * costs[whole] for way in ways]
+        if ways and min(spent) < costs[whole]:
+            found.append(ways[int(np.argmin(spent))])
+    return tuple(found)
+
+
+def exit_for(exits: tuple[Exit, ...], loss: float) -> Exit | None:
+    """What was chosen for the largest loss that is no larger than this one."""
+    return max((e for e in exits if e.loss <= loss + 1e-9), key=lambda e: e.loss, default=None)
+
+
+def _most_exits(
+    loss: float,
+    least: float,
+    layers: int,
+    logits: np.ndarray,
+    right: np.ndarray,
+    right_whole: np.ndarray,
+) -> Exit:
+    """As many early answers as leave the accuracy at `least`."""
+    sure = np.exp(log_softmax(logits)).max(1)
+    order = np.argsort(-sure, kind="stable")
+    early = np.concatenate([[0], np.cumsum(right[order])])
+    late = np.concatenate([np.cumsum(right_whole[order][::-1])[::-1], [0]])
+    top1 = (early + late) / len(order)
+    sorted_sure = np.concatenate([sure[order], [-np.inf]])
+    ends = np.concatenate([[True], sorted_sure[:-1] > sorted_sure[1:]])  # equals exit together
+    count = int(np.flatnonzero(ends & (top1 >= least - 1e-12))[-1])
+    threshold = float(sorted_sure[count - 1]) if count else 2.0
+    return Exit(loss, layers, threshold, count / len(order), float(top1[count]))

@@ -1,0 +1,114 @@
+"""The networks inside a deep one: the first blocks of every stage, the same stem and head."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from resnetkit.errors import UserError
+from resnetkit.nets.create import blank
+from resnetkit.nets.initialise import why_no_identity_start
+from resnetkit.nets.resnet import ResNet
+from resnetkit.nets.spec import CONVOLUTIONS, ResNetSpec
+
+
+def inner_layers(spec: ResNetSpec) -> tuple[int, ...]:
+    """Layers of the networks inside one that are worth having, the shallowest first.
+
+    Half of the blocks of every stage, a quarter, and so on down to one; the whole is left out.
+    """
+    found, depths = [], spec.depths
+    while max(depths) > 1:
+        depths = tuple(-(-depth // 2) for depth in depths)
+        found.append(replace(spec, depths=depths).layers)
+    return tuple(reversed(found))
+
+
+def inner_spec(spec: ResNetSpec, layers: int) -> ResNetSpec:
+    """The network of so many layers inside another, with about the same part of each stage.
+
+    A deeper one of them contains every shallower one.
+
+    Raises:
+        UserError (a ValueError): there is none of so many layers, or the network is one in which
+            a block cannot be left out.
+    """
+    check_nested(spec)
+    a_block, stages = CONVOLUTIONS[spec.block], len(spec.depths)
+    fewest, most = 2 + a_block * stages, spec.layers
+    blocks, odd = divmod(layers - 2, a_block)
+    if odd or not fewest <= layers <= most:
+        raise UserError(
+            f"a network of {most} layers holds none of {layers}: it has every "
+            f"{a_block}{'nd' if a_block == 2 else 'rd'} from {fewest} to {most}"
+        )
+    depths = [1] * stages
+    for _ in range(blocks - stages):
+        least = min(range(stages), key=lambda s: (depths[s] + 1) / spec.depths[s])
+        depths[least] += 1
+    return replace(spec, depths=tuple(depths))
+
+
+def check_nested(spec: ResNetSpec) -> None:
+    """Raise UserError for a network that does not contain shallower ones."""
+    reason = why_no_identity_start(spec)
+    if reason:
+        raise UserError(f"this network is of one depth: {reason}")
+
+
+def inner_network(net: ResNet, spec: ResNetSpec) -> ResNet:
+    """The network inside another that a spec says.
+
+    Its parameters are the other's own. Running statistics of its norms are its own, for what comes
+    into a stage depends on how many blocks there are before it; they begin as copies.
+
+    Args:
+        net: the whole.
+        spec: what `inner_spec` gave, or another that differs from the whole's in its depths alone.
+    """
+    inner = blank(spec)
+    for path, module in inner.named_modules():
+        outer = net.get_submodule(path)
+        for name, _ in list(module.named_parameters(recurse=False)):
+            setattr(module, name, getattr(outer, name))
+        for name, _ in list(module.named_buffers(recurse=False)):
+            setattr(module, name, getattr(outer, name).clone())
+    return inner.train(net.training)
+
+
+class Nested(nn.Module):
+    """A network and some of those inside it.
+
+    Attributes:
+        net: the whole.
+        inner: those inside by their layers, as text; their parameters are those of the whole.
+    """
+
+    def __init__(self, net: ResNet, layers: Iterable[int] = ()):
+        super().__init__()
+        self.net = net
+        self.inner = nn.ModuleDict(
+            {str(n): inner_network(net, inner_spec(net.spec, n)) for n in layers}
+        )
+
+    @property
+    def all(self) -> list[ResNet]:
+        """The whole, then those inside it."""
+        return [net for net in (self.net, *self.inner.values()) if isinstance(net, ResNet)]
+
+    def forward(self, x: Tensor, *layers: int) -> tuple[Tensor, ...]:
+        """Logits (N, classes) of the whole, then of those inside it that are asked for."""
+        return self.net(x), *(self.inner[str(n)](x) for n in layers)
+
+    def statistics(self) -> dict[str, Tensor]:
+        """What those inside have of their own: `<layers>/<name of a buffer>`."""
+        return {
+            f"{layers}/{name}": buffer
+            for layers, inner in self.inner.items()
+            for name, buffer in inner.named_buffers()
+        }
+
+    def load_statistics(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put back what `statistics` gave; what is missing raises KeyError."""
+        for name, buffer in self.statistics().items():
+            buffer.copy_(tensors[name])

@@ -1,0 +1,62 @@
+"""Training of any depth: which of the networks inside a step trains, and what they learn from."""
+
+from dataclasses import replace
+
+from torch import Tensor
+
+from resnetkit.data.augment import step_seed
+from resnetkit.errors import UserError
+from resnetkit.nets.nested import Nested, check_nested, inner_layers, inner_spec
+from resnetkit.nets.resnet import ResNet
+from resnetkit.nets.spec import ResNetSpec
+from resnetkit.training.loss import loss_and_right, taught_loss
+from resnetkit.training.recipe import Recipe
+
+
+def decided(recipe: Recipe, spec: ResNetSpec) -> Recipe:
+    """The recipe with the depths named that it trains besides the whole.
+
+    Raises:
+        UserError: the network does not contain them.
+    """
+    if not recipe.depth.any_depth:
+        return recipe
+    try:
+        check_nested(spec)
+        layers = recipe.depth.inner_layers or inner_layers(spec)
+        if not layers:
+            raise UserError("it has one block in every stage, and no network inside")
+        if spec.layers in layers:
+            raise UserError(f"inner_layers {spec.layers} is the whole network: leave it out")
+        for n in layers:
+            inner_spec(spec, n)
+    except UserError as error:
+        raise UserError(f"--any-depth {recipe.model}: {error}") from None
+    return replace(recipe, depth=replace(recipe.depth, inner_layers=tuple(sorted(layers))))
+
+
+def with_inner(net: ResNet, recipe: Recipe) -> Nested:
+    """A network with those inside it that are trained with it."""
+    return Nested(net, recipe.depth.inner_layers or ())
+
+
+def inner_at(recipe: Recipe, step: int) -> tuple[int, ...]:
+    """Layers of the networks inside that a step trains besides the whole.
+
+    One of them, drawn by (seed, step), the same on every rank.
+    """
+    layers = recipe.depth.inner_layers
+    if not layers:
+        return ()
+    return (layers[step_seed(recipe.seed, step, 0) % len(layers)],)
+
+
+def inner_loss(logits: Tensor, whole: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
+    """The sum of the images' losses of a network inside.
+
+    It learns from what the whole network says (distillation in place: Yu 2019, arXiv 1903.05134,
+    section 3.3), and from the labels, by the recipe's `taught`.
+    """
+    share = recipe.depth.taught
+    learned, _ = loss_and_right(logits, labels, recipe.optimiser.label_smoothing)
+    return share * taught_loss(logits, whole, labels) + (1 - share) * learned

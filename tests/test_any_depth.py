@@ -1,0 +1,136 @@
+"""One Classifier with several depths: judged side by side, stopped early, chosen by time."""
+
+import pytest
+import torch
+
+import resnetkit as rk
+from resnetkit import latency
+from resnetkit.classifier import Classifier
+from resnetkit.data.transform import Transform
+from resnetkit.early_exit import EarlyExit
+from resnetkit.exits import Calibration, Exit
+from resnetkit.nets.nested import Nested
+from tests.nets.test_depth import lived_in
+
+
+@pytest.fixture
+def many() -> Classifier:
+    """Of depths 8, 14, 20, its numbers at random."""
+    nested = Nested(lived_in("resnet20", channels=1).eval(), [8, 14])
+    for number, buffer in enumerate(nested.statistics().values()):
+        if buffer.is_floating_point():
+            buffer.mul_(1 + 0.01 * (number % 5))
+    transform = Transform(size=28, channels=1, mean=(0.3,), std=(0.4,))
+    clf = Classifier(
+        nested.net, transform, tuple("abcdefghij"),
+        inner={net.layers: net for net in nested.all[1:]},
+    )  # fmt: skip
+    sure = clf.at(8).engine("fp32")(pictures(64)).softmax(1).amax(1)
+    threshold = float(sure.median())
+    clf.calibration = Calibration(
+        {"8": 1.0, "14": 1.0, "20": 2.0}, (Exit(0.003, 8, threshold, 0.5, 0.9),)
+    )
+    return clf
+
+
+def pictures(count: int) -> torch.Tensor:
+    draws = torch.Generator().manual_seed(1)
+    return torch.randint(0, 256, (count, 28, 28, 1), dtype=torch.uint8, generator=draws)
+
+
+@pytest.mark.parametrize("count", [64, 7, 1])
+def test_the_sure_are_answered_by_the_shallow_network(many, count):
+    batch = pictures(count)
+    model = EarlyExit(many, 0.005, "fp32")
+    first, whole = (many.at(n).engine("fp32")(batch) for n in (8, 20))
+    stays = first.softmax(1).amax(1) >= many.calibration.exits[0].threshold
+    expected = torch.where(stays[:, None], first, whole)
+    torch.testing.assert_close(model(batch), expected, rtol=1e-4, atol=1e-4)
+    assert (model.images, model.exited) == (count, int(stays.sum()))
+    assert count < 64 or 20 < model.exited < 44
+
+
+@pytest.mark.parametrize(("threshold", "exited"), [(0.0, 12), (2.0, 0)])
+def test_all_or_none_are_sure(many, threshold, exited):
+    many.calibration = Calibration({}, (Exit(0.0, 8, threshold, 0.5, 0.9),))
+    model = EarlyExit(many, 0.0, "fp32")
+    expected = many.at(8 if exited else 20).engine("fp32")(pictures(12))
+    torch.testing.assert_close(model(pictures(12)), expected, rtol=1e-4, atol=1e-4)
+    assert model.exited == exited
+
+
+def test_the_temperature_divides_what_engines_answer(many):
+    batch = pictures(4)
+    torch.testing.assert_close(2 * many.at(20).engine("fp32")(batch), many(batch))
+    torch.testing.assert_close(many.at(14).engine("fp32")(batch), many.at(14)(batch))
+    assert torch.equal(many.at(20)(batch), many(batch))
+
+
+def test_calibration_survives_saving(many, tmp_path):
+    many.save(tmp_path / "x")
+    assert rk.load(tmp_path / "x").calibration == many.calibration
+    assert rk.load(tmp_path / "x").at(20).temperature == 2.0
+
+
+@pytest.mark.parametrize(
+    ("change", "loss", "reason"),
+    [
+        ({}, 0.001, "at 0.1% saves no time with this network; 0.3% does"),
+        ({}, -0.5, "is a loss of accuracy such as 0.3%"),
+        ({"calibration": Calibration()}, 0.5, "nor does any other"),
+        ({"inner": {}}, 0.5, "needs several depths: only --any-depth trains them"),
+        ({"task": "multi-label"}, 0.5, "one class each"),
+    ],
+)
+def test_an_early_exit_that_cannot_be(many, change, loss, reason):
+    for name, value in change.items():
+        setattr(many, name, value)
+    with pytest.raises(rk.UserError, match=reason):
+        EarlyExit(many, loss)
+
+
+@pytest.fixture
+def times(monkeypatch, tmp_path):
+    """Latencies are measured into an empty cache folder; how often, is counted."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    measured = []
+
+    def timed(call, device, runs):
+        call()
+        measured.append(runs)
+        return [0.001 * (1 + len(measured) // 2)] * runs  # 1, 2, 3 ms after each one's warm-up
+
+    monkeypatch.setattr(latency, "timed", timed)
+    return measured
+
+
+def test_the_deepest_that_answers_in_time(many, times):
+    assert rk.deepest_within(many, "2.5ms", precision="fp32").net.layers == 8
+    assert rk.deepest_within(many, "0.0035s", precision="fp32").net.layers == 14
+    assert rk.deepest_within(many, "99000us", precision="fp32").net.layers == 20
+    assert len(times) == 6  # each depth was warmed and measured once
+    with pytest.raises(rk.UserError, match=r"within 1ms: the quickest, of 8 layers, takes 2.00 ms"):
+        rk.deepest_within(many, "1ms", precision="fp32")
+
+
+@pytest.mark.parametrize("damage", ["", "{}", '{"latencies": {"8": [1]}}'])
+def test_a_damaged_record_is_measured_anew(many, times, tmp_path, damage):
+    found = latency.latencies(many, "fp32")
+    (file,) = (tmp_path / "resnetkit" / "latency").iterdir()
+    file.write_text(damage)
+    assert set(latency.latencies(many, "fp32")) == set(found)
+    assert len(times) == 12
+
+
+@pytest.mark.parametrize("text", ["5", "ms", "-5ms", "nanms", "0ms", "5 hours", ""])
+def test_a_latency_that_is_no_time(many, text):
+    with pytest.raises(rk.UserError, match="must be a time such as 5ms"):
+        rk.deepest_within(many, text)
+
+
+def test_it_is_really_as_quick_as_it_was_measured_to_be(many, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(latency, "RUNS", 20)
+    found = latency.latencies(many, "fp32")
+    assert found[8].p50 < found[20].p50
+    assert found[8].runs == 20

@@ -1,0 +1,82 @@
+"""Temperatures and early exits from logits, against what one finds by trying everything."""
+
+import numpy as np
+import pytest
+
+from resnetkit.exits import LOSSES, choose_exits, exit_for, temperature
+from resnetkit.metrics import log_softmax
+
+RNG = np.random.default_rng(0)
+
+
+def answers(images: int, classes: int, sharpness: float) -> tuple[np.ndarray, np.ndarray]:
+    """Logits and labels drawn from them, so that they are right as often as they say."""
+    logits = RNG.normal(size=(images, classes)) * sharpness
+    shares = np.exp(log_softmax(logits))
+    labels = (shares.cumsum(1) > RNG.random((images, 1))).argmax(1)
+    return logits.astype(np.float32), labels
+
+
+@pytest.mark.parametrize("factor", [0.3, 1.0, 4.0])
+def test_the_temperature_that_was_put_in_is_found(factor):
+    logits, labels = answers(20_000, 5, 2.0)
+    assert temperature(logits * factor, labels) == pytest.approx(factor, rel=0.03)
+
+
+def test_no_other_temperature_fits_better():
+    logits, labels = answers(500, 4, 1.0)
+
+    def loss(t: float) -> float:
+        return -log_softmax(logits / t)[np.arange(len(labels)), labels].mean()
+
+    best = temperature(logits, labels)
+    assert all(loss(best) <= loss(best * f) for f in (0.9, 0.99, 1.01, 1.1))
+
+
+def two_networks(images: int = 2000):
+    """A whole network that is mostly right, and a shallow one that is so where it is sure."""
+    labels = RNG.integers(0, 3, images)
+    whole = RNG.normal(size=(images, 3)).astype(np.float32)
+    whole[np.arange(images), labels] += 4
+    shallow = RNG.normal(size=(images, 3)).astype(np.float32)
+    shallow[np.arange(images), labels] += RNG.choice([0.5, 8.0], images, p=[0.3, 0.7])
+    return {8: shallow, 20: whole}, labels
+
+
+def test_thresholds_are_the_lowest_that_keep_the_accuracy():
+    logits, labels = two_networks()
+    found = choose_exits(logits, labels, {8: 1.0, 20: 4.0})
+    sure = np.exp(log_softmax(logits[8])).max(1)
+    right = {n: each.argmax(1) == labels for n, each in logits.items()}
+    for way in found:
+        least = right[20].mean() - way.loss
+        tops = [(np.where(sure >= t, right[8], right[20]).mean(), (sure >= t).mean()) for t in sure]
+        assert way.share == pytest.approx(max(share for top, share in tops if top >= least - 1e-9))
+        kept = sure >= way.threshold
+        assert way.share == pytest.approx(kept.mean())
+        assert way.top1 == pytest.approx(np.where(kept, right[8], right[20]).mean())
+        assert way.top1 >= least - 1e-9
+    shares = [way.share for way in found]
+    assert shares == sorted(shares)
+    assert len(found) == len(LOSSES)
+
+
+def test_equal_confidences_exit_together():
+    labels = np.array([0, 1, 0, 1])
+    shallow = np.array([[1.0, 0.0]] * 4)  # sure alike, right every other time
+    whole = np.eye(2)[labels] * 9
+    assert not choose_exits({8: shallow, 20: whole}, labels, {8: 1.0, 20: 4.0})
+
+
+def test_where_nothing_is_saved_nothing_is_chosen():
+    logits, labels = two_networks()
+    assert choose_exits(logits, labels, {8: 4.0, 20: 4.0}) == ()
+
+
+def test_a_loss_between_two_takes_the_smaller():
+    logits, labels = two_networks()
+    found = choose_exits(logits, labels, {8: 1.0, 20: 4.0})
+    assert exit_for(found, 0.004).loss == 0.003
+    assert exit_for(found, 0.003).loss == 0.003
+    assert exit_for(found, 0.9).loss == max(LOSSES)
+    assert exit_for((), 0.5) is None

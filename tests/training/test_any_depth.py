@@ -1,0 +1,134 @@
+"""One run trains every depth: what a step does, in equal bits after a stop, and what it leaves."""
+
+import pytest
+import safetensors.torch
+import torch
+from tests.training.runs import assert_equal_bits, metrics, stop_and_resume, train
+from torch.nn import functional
+
+import resnetkit as rk
+from resnetkit.nets.nested import Nested
+from resnetkit.training import trainer as trainer_module
+from resnetkit.training.depths import inner_at, inner_loss
+from resnetkit.training.recipe import Recipe, override
+
+ANY = {"model": "resnet20", "any_depth": True}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    out = tmp_path_factory.mktemp("any-depth") / "run"
+    train(out, **ANY)
+    return out
+
+
+def test_the_classifier_has_every_depth(trained):
+    clf = rk.load(trained)
+    assert clf.depths == (8, 14, 20)
+    row = metrics(trained)[-1]
+    assert row["inner_top1"] == clf.training.inner_top1
+    assert set(row["inner_top1"]) == {"8", "14"}
+    for layers in clf.depths:
+        one = clf.at(layers)
+        score = row["val_top1"] if layers == 20 else row["inner_top1"][str(layers)]
+        assert (one.net.layers, one.training.val_top1) == (layers, score)
+        judged = rk.evaluate(one, "fashion-mnist", part="val")
+        assert judged.result.top1 == pytest.approx(score, abs=0.01)
+    with pytest.raises(rk.UserError, match="no depth of 10 layers, but 8, 14, 20"):
+        clf.at(10)
+
+
+def test_the_whole_is_the_same_with_and_without_the_others(trained, tmp_path):
+    clf = rk.load(trained)
+    clf.at(20).save(tmp_path / "alone")
+    alone = rk.load(tmp_path / "alone")
+    assert alone.depths == (20,)
+    batch = torch.randint(0, 256, (5, 28, 28, 1), dtype=torch.uint8)
+    assert torch.equal(alone(batch), clf(batch))
+    tensors = safetensors.torch.load_file(trained / "classifier" / "model.safetensors")
+    assert set(clf.net.state_dict()) == {name for name in tensors if "inside/" not in name}
+    fresh = rk.create("resnet20", classes=10, channels=1)
+    rk.load_weights(fresh, trained / "classifier" / "model.safetensors")
+    for name, tensor in fresh.state_dict().items():
+        assert torch.equal(tensor, clf.net.state_dict()[name])
+
+
+def test_depths_survive_saving(trained, tmp_path):
+    clf = rk.load(trained)
+    clf.save(tmp_path / "again")
+    again = rk.load(tmp_path / "again")
+    batch = torch.randint(0, 256, (5, 28, 28, 1), dtype=torch.uint8)
+    answers = [clf.at(layers)(batch) for layers in clf.depths]
+    assert all(torch.equal(again.at(n)(batch), a) for n, a in zip(clf.depths, answers, strict=True))
+    assert not torch.equal(answers[0], answers[1])
+
+
+@pytest.mark.parametrize("at", [7, 10, 25])
+def test_stopped_and_resumed_ends_in_the_same_bits(trained, tmp_path, monkeypatch, at):
+    stop_and_resume(tmp_path / "run", at, monkeypatch, **ANY)
+    assert_equal_bits(trained, tmp_path / "run")
+
+
+def test_a_step_has_the_gradients_of_both_losses(tmp_path, monkeypatch):
+    """Against autograd on the same nets by hand, in one backward."""
+    found = {}
+
+    def watched(trainer, images, labels, whole):
+        layers = inner_at(trainer.recipe, trainer.step)
+        if trainer.step == 3:
+            x = trainer.transform.normalise(images)
+            nested = Nested(trainer.net, layers)
+            nested.train()
+            own, inner = nested(x, *layers)
+            loss = functional.cross_entropy(own, labels, label_smoothing=0.1, reduction="sum")
+            soft = (own.detach().log_softmax(1)).exp()
+            loss = loss - (soft * inner.log_softmax(1)).sum()
+            by_hand = torch.autograd.grad(loss / whole, list(trainer.net.parameters()))
+            finite = step(trainer, images, labels, whole)
+            for gradient, parameter in zip(by_hand, trainer.net.parameters(), strict=True):
+                torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
+            found[layers] = True
+            return finite
+        return step(trainer, images, labels, whole)
+
+    step = trainer_module.Trainer.backward
+    monkeypatch.setattr(trainer_module.Trainer, "backward", watched)
+    train(tmp_path / "run", **ANY, epochs=1, precision="fp32", dropout=0.0, drop_path=0.0)
+    assert found
+
+
+def test_every_depth_has_its_turn():
+    recipe = override(Recipe(), {"any_depth": True, "inner_layers": [8, 14, 20]})
+    drawn = [inner_at(recipe, step) for step in range(300)]
+    assert all(70 < drawn.count((layers,)) < 130 for layers in (8, 14, 20))
+    assert inner_at(Recipe(), 0) == ()
+
+
+@pytest.mark.parametrize("labels", [torch.tensor([1, 0]), torch.tensor([[1, 1], [0, 1]])])
+def test_what_is_taught_is_what_the_whole_says(labels):
+    """Where the whole network is sure of the labels, being taught and learning are one."""
+    recipe = override(Recipe(), {"any_depth": True, "label_smoothing": 0})
+    sure = 100 * (functional.one_hot(labels, 2) if labels.ndim == 1 else labels).float() - 50
+    logits = torch.randn(2, 2)
+    taught, learned = (
+        inner_loss(logits, sure, labels, override(recipe, {"taught": share})) for share in (1, 0)
+    )
+    torch.testing.assert_close(taught, learned)
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ({"model": "plain20"}, "--any-depth plain20: .* a plain network has no shortcut"),
+        ({"model": "resnet8"}, "no network inside"),
+        ({"model": "resnet20", "inner_layers": (9,)}, "holds none of 9: it has every 2nd from 8"),
+        ({"model": "resnet20", "inner_layers": (20,)}, "is the whole network"),
+        ({"model": "resnet20", "inner_layers": (8, 8)}, "names a depth twice"),
+        ({"any_depth": False, "inner_layers": (8,)}, "give both"),
+        ({"grow_at": (0.5,), "grow_to": ("resnet56",)}, "cannot grow"),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path, how, reason):
+    with pytest.raises(rk.UserError, match=reason):
+        train(tmp_path / "run", **ANY | how)
+    assert not (tmp_path / "run").exists()
