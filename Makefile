@@ -8,7 +8,7 @@ DEMO    := runs/demo
 PEERS   := .venv-peers
 
 .PHONY: help demo test check data kill-resume kill-ranks data-checks zoo zoo-page bench speed speed-folder speed-page fast default best \
-        growth deep-memory kill-growth depth-page peers clean
+        growth growth-ways any-depth deep-memory kill-growth depth-page peers clean
 
 help:
 	@echo "make demo         train on Fashion-MNIST, look at it, use it (about 3 minutes)"
@@ -25,6 +25,8 @@ help:
 	@echo "make default      the default recipe on Fashion-MNIST (three quarters of an hour)"
 	@echo "make best         the best recipe on Fashion-MNIST (three quarters of an hour)"
 	@echo "make growth       deepened and growing networks against deep ones (an hour and a half)"
+	@echo "make growth-ways  ways in which new blocks come in (an hour)"
+	@echo "make any-depth    one file of many depths against networks alone (an hour and a half)"
 	@echo "make deep-memory  memory and time of a thousand layers (2 minutes)"
 	@echo "make kill-growth  10 runs killed around their growth and resumed (3 minutes)"
 	@echo "make depth-page   docs/depth.md and its figure, drawn from the results"
@@ -119,6 +121,12 @@ best: data
 growth: data
 	$(PYTHON) benchmarks/growth.py
 	$(PYTHON) benchmarks/deepened.py
+
+growth-ways: data
+	$(PYTHON) benchmarks/growth_ways.py
+
+any-depth: data
+	$(PYTHON) benchmarks/any_depth.py
 
 deep-memory: $(VENV)/.installed
 	$(PYTHON) benchmarks/deep_memory.py

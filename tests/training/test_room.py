@@ -95,11 +95,14 @@ def test_decoded_images_get_what_a_step_leaves(net, monkeypatch):
 
 
 @pytest.mark.parametrize("memory", ["40MB", "auto"])
-def test_a_run_in_little_memory_ends_in_the_same_bits(memory, tmp_path):
+@pytest.mark.parametrize(
+    "how", [{"grow_at": (0.5,), "grow_to": ("resnet20",)}, {"any_depth": True}]
+)
+def test_a_run_in_little_memory_ends_in_the_same_bits(how, memory, tmp_path):
     def weights(name: str, **more: str) -> bytes:
         run = rk.train(
             "fashion-mnist", model="resnet14", batch_size=32, limit=96, epochs=2, drop_path=0.2,
-            grow_at=(0.5,), grow_to=("resnet20",), out=str(tmp_path / name), **more,
+            out=str(tmp_path / name), **how, **more,
         )  # fmt: skip
         return (Path(run.run) / "classifier" / "model.safetensors").read_bytes()
 

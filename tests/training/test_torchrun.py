@@ -65,6 +65,20 @@ def test_all_killed_and_resumed(undisturbed, tmp_path):
     assert_equal_bits(undisturbed, out)
 
 
+def test_any_depth_killed_and_resumed(tmp_path):
+    flags = [*FLAGS, "--model", "resnet14", "--any-depth", "--epochs", "2"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    finish(torchrun(whole, *flags))
+    job = torchrun(killed, *flags)
+    after_a_checkpoint(job, killed)
+    for pid in [job.pid, *ranks_of(job)]:
+        os.kill(pid, signal.SIGKILL)
+    job.communicate()
+    assert not (killed / "classifier").exists()
+    finish(torchrun(killed, "--resume"))
+    assert_equal_bits(whole, killed)
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 def test_one_killed_comes_back_by_itself(undisturbed, tmp_path, rank):
     out = tmp_path / "run"
@@ -97,10 +111,11 @@ def test_other_ranks_cannot_resume(undisturbed, tmp_path):
     assert "cannot go on in the same bits: ranks: 2 -> 1" in done.stderr
 
 
-def test_norms_over_all_ranks_give_the_gradients_of_one_process(tmp_path):
+@pytest.mark.parametrize("model", ["resnet8", "resnet14 --any-depth"])
+def test_norms_over_all_ranks_give_the_gradients_of_one_process(tmp_path, model):
     """The first momentum of SGD without decay is the gradient of step 1."""
     flags = (
-        "fashion-mnist --model resnet8 --limit 61 --batch-size 64 --epochs 1 --val-fraction 0.001 "
+        f"fashion-mnist --model {model} --limit 61 --batch-size 64 --epochs 1 --val-fraction 0.001 "
         "--precision fp32 --weight-decay 0 --sync-bn --threads 1"
     ).split()
     found = []
