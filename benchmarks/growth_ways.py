@@ -42,11 +42,11 @@ WAYS: dict[str, dict] = {
     "copies, scales raised, 10%": {
         "grow_at": (0.385,), "grow_to": DEEP, "copies": True, "raised": 0.1,
     },
-    "in three steps, raised, 10%": {
+    "in three steps, scales raised, 10%": {
         "grow_at": (0.17, 0.38, 0.6), "grow_to": GRADUAL, "raised": 0.1,
     },
-    "raised, 1%": {"grow_at": (0.385,), "grow_to": DEEP, "raised": 0.01},
-    "raised, 2%, full rate until then": {
+    "scales raised, 15%": {"grow_at": (0.385,), "grow_to": DEEP, "raised": 0.15},
+    "scales raised, 2%, full rate until then": {
         "grow_at": (0.385,), "grow_to": DEEP, "raised": 0.02, "held": 0.385,
     },
 }  # fmt: skip
@@ -66,8 +66,9 @@ def copied(net: ResNet, *, depths: tuple[int, ...]) -> ResNet:
     deeper = rk.deepen(net, depths=depths)
     for stage, old in zip(deeper.stages, net.spec.depths, strict=True):
         blocks = list(stage.children())
+        like = [block for block in blocks[:old] if not block.changes_shape]
         for number, block in enumerate(blocks[old:]):
-            block.load_state_dict(blocks[1 + number % (old - 1)].state_dict())
+            block.load_state_dict(like[number % len(like)].state_dict())
             zero_branch(block)
     return deeper
 

@@ -26,6 +26,8 @@ WORDS = {
     "en": {
         "none": "Not measured yet.",
         "growth": "| network | test accuracy | its seeds | time, resnet56 = 1 |",
+        "ways": "| way | validation accuracy | training loss at the end | scales of new blocks |",
+        "way": {},
         "deepened": "| resnet20 into | recipe for | before | lowest in 100 steps | below |",
         "epochs": "{epochs} epochs",
         "memory": "| | tensors alive at the most | resident at the most |",
@@ -43,6 +45,20 @@ WORDS = {
     "zh": {
         "none": "尚未测量。",
         "growth": "| 网络 | 测试准确率 | 各种子 | 时间，resnet56 = 1 |",
+        "ways": "| 方式 | 验证准确率 | 最后的训练损失 | 新块的缩放 |",
+        "way": {
+            "resnet56, three quarters": "resnet56，四分之三的轮数",
+            "at a half": "在一半时生长",
+            "at 3/8": "在 3/8 时生长",
+            "in three steps": "分三次生长",
+            "copies of old blocks": "新块复制旧块",
+            "scales learn 50 times as fast": "缩放的学习率为 50 倍",
+            "scales raised, 5% of the run": "缩放逐步升到 1，用 5% 的步数",
+            "copies, scales raised, 10%": "复制旧块，缩放用 10% 的步数升到 1",
+            "in three steps, scales raised, 10%": "分三次生长，缩放用 10% 的步数升到 1",
+            "scales raised, 15%": "缩放用 15% 的步数升到 1",
+            "scales raised, 2%, full rate until then": "缩放用 2% 的步数升到 1，此前学习率不降",
+        },
         "deepened": "| resnet20 加深为 | 配方长度 | 之前 | 100 步内最低 | 低于之前 |",
         "epochs": "{epochs} 轮",
         "memory": "| | 存活张量的峰值 | 驻留内存的峰值 |",
@@ -80,6 +96,19 @@ def growth(say: dict) -> list[str]:
         for arm, runs in found["runs"].items()
     ]  # fmt: skip
     return [machine_of(found), "", *table(say["growth"], rows)]
+
+
+def ways(say: dict) -> list[str]:
+    """How new blocks came in, and what came of it."""
+    found = read("growth_ways")
+    if not found:
+        return [say["none"]]
+    rows = []
+    for way, (run,) in found["runs"].items():
+        scale = "" if run.get("scale") is None else f"{run['scale']:.2f}"
+        loss = f"{run['epochs'][-1]['train_loss']:.3f}"
+        rows.append((say["way"].get(way, way), f"{run['val_top1']:.2%}", loss, scale))
+    return [machine_of(found), "", *table(say["ways"], rows)]
 
 
 def deepened(say: dict) -> list[str]:
@@ -122,7 +151,8 @@ def memory(say: dict) -> list[str]:
 
 def page(text: str, language: str) -> str:
     """The page with its tables made anew."""
-    for name, lines in (("growth", growth), ("deepened", deepened), ("memory", memory)):
+    parts = (("growth", growth), ("ways", ways), ("deepened", deepened), ("memory", memory))
+    for name, lines in parts:
         text = fill(text, name, lines(WORDS[language]))
     return text
 

@@ -19,7 +19,8 @@ def machine_of(found: dict) -> str:
     machine = found.get("machine")
     if not machine:
         return ""
-    return f"{machine['hardware']}, {machine['threads']} threads, torch {machine['torch']}"
+    threads = "1 thread" if machine["threads"] == "1" else f"{machine['threads']} threads"
+    return f"{machine['hardware']}, {threads}, torch {machine['torch']}"
 
 
 def table(head: str, rows: list[tuple[str, ...]]) -> list[str]:
