@@ -1,5 +1,6 @@
 """Every file of a run cut, emptied, changed by a bit, or of another run: found, or harmless."""
 
+import json
 import pickle
 import re
 import shutil
@@ -11,8 +12,10 @@ import safetensors.torch
 import torch
 
 import resnetkit as rk
+from resnetkit.classifier import CHECKED
 from resnetkit.cli import main
 from resnetkit.config import to_plain
+from resnetkit.sums import SUMS, sums_text
 from resnetkit.training.run_folder import RunFolder
 from resnetkit.weights import read_state
 from tests.conftest import TINY
@@ -152,15 +155,19 @@ def test_a_recipe_that_is_extended_is_listed_whenever_it_is_cut_off(runs, tmp_pa
         assert run.recipe().epochs == 5
 
 
-def test_a_classifier_of_the_first_format_is_read(runs, tmp_path):
+def test_classifiers_of_earlier_formats_are_read(runs, tmp_path):
     folder = tmp_path / "old"
     shutil.copytree(runs["finished"] / "classifier", folder)
-    config = (folder / "config.json").read_text()
     (folder / "SHA256SUMS").unlink()
     with pytest.raises(rk.UserError, match="SHA256SUMS is damaged or missing"):
         rk.load(folder)
-    (folder / "config.json").write_text(config.replace('"format": 2', '"format": 1'))
-    assert rk.load(folder).classes
+    config = json.loads((folder / "config.json").read_text())
+    del config["inner"], config["calibration"], config["training"]["inner_top1"]  # since format 3
+    (folder / "config.json").write_text(json.dumps(config | {"format": 1}))
+    assert rk.load(folder).depths == (8,)
+    (folder / "config.json").write_text(json.dumps(config | {"format": 2}))
+    (folder / SUMS).write_text(sums_text(folder, CHECKED))
+    assert rk.load(folder).depths == (8,)
 
 
 def safetensors_bytes(header: str, data: bytes = bytes(16), length: int | None = None) -> bytes:
