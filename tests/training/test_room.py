@@ -102,6 +102,7 @@ def test_a_run_in_little_memory_ends_in_the_same_bits(how, memory, tmp_path):
     def weights(name: str, **more: str) -> bytes:
         run = rk.train(
             "fashion-mnist", model="resnet14", batch_size=32, limit=96, epochs=2, drop_path=0.2,
+            threads=1, workers=1, val_fraction=0.01,
             out=str(tmp_path / name), **how, **more,
         )  # fmt: skip
         return (Path(run.run) / "classifier" / "model.safetensors").read_bytes()
