@@ -75,7 +75,7 @@ def cut(clf: Classifier, layers: int) -> Classifier:
     images = array_of(open_dataset("fashion-mnist").parts["train"])
     assert images is not None
     with torch.no_grad():
-        for batch in torch.from_numpy(images[:2048]).split(128):
+        for batch in torch.tensor(images[:2048]).split(128):
             net(clf.transform.normalise(batch))
     return Classifier(net.eval(), clf.transform, clf.classes, clf.training)
 
