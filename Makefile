@@ -12,7 +12,7 @@ PEERS   := .venv-peers
 
 help:
 	@echo "make demo         train on Fashion-MNIST, look at it, use it (about 3 minutes)"
-	@echo "make test         all tests (about 3 minutes)"
+	@echo "make test         all tests (5 to 8 minutes)"
 	@echo "make check        ruff, ty, import-linter, deptry"
 	@echo "make kill-resume  20 runs killed and resumed, compared bit by bit (about 8 minutes)"
 	@echo "make kill-ranks   several ranks killed, restarted, stopped (about 25 minutes)"
@@ -25,8 +25,8 @@ help:
 	@echo "make default      the default recipe on Fashion-MNIST (three quarters of an hour)"
 	@echo "make best         the best recipe on Fashion-MNIST (three quarters of an hour)"
 	@echo "make growth       deepened and growing networks against deep ones (an hour and a half)"
-	@echo "make growth-ways  ways in which new blocks come in (an hour)"
-	@echo "make any-depth    one file of many depths against networks alone (an hour and a half)"
+	@echo "make growth-ways  ways in which new blocks come in (an hour and a half)"
+	@echo "make any-depth    one file of many depths against networks alone (hours)"
 	@echo "make deep-memory  memory and time of a thousand layers (2 minutes)"
 	@echo "make kill-growth  10 runs killed around their growth and resumed (3 minutes)"
 	@echo "make depth-page   docs/depth.md and its figure, drawn from the results"

@@ -31,7 +31,7 @@ from turns import keep
 
 LAYERS = (8, 14, 20, 32, 56)
 COMMON = {"epochs": 12, "limit": 20_000, "val_fraction": 1 / 6}
-ONE, CUT, PLAIN = "one file", "resnet56, cut", "plain56, cut"
+ONE, PLAIN = "one file", "plain56, cut"
 ARMS: dict[str, dict] = {
     ONE: {"model": "resnet56", "any_depth": True},
     **{f"resnet{n}": {"model": f"resnet{n}"} for n in LAYERS[::-1]},

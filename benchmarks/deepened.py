@@ -15,7 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 import resnetkit as rk
-from resnetkit.deepening import deepen_classifier
+from resnetkit.other_depths import deepen_classifier
 from resnetkit.training.observer import Observer
 from resnetkit.training.trainer import Trainer
 from turns import keep

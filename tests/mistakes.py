@@ -232,6 +232,7 @@ MISTAKES = [
     ("shrink {run} --depth 6 --out {tmp}/y", "no depth of 6 layers, but 8 alone: only --any-depth"),
     ("shrink {run} --depth 8 --out {tmp}/empty", "exists already"),
     ("evaluate {run} fashion-mnist --depth all", "only a network trained with --any-depth has"),
+    ("evaluate {run} fashion-mnist --depth all --plot {tmp}/x.png", "name its --depth"),
     ("evaluate {run} fashion-mnist --depth deep", "a number of layers, or all, found 'deep'"),
     ("evaluate {run} fashion-mnist --depth 20", "no depth of 20 layers, but 8 alone"),
     ("evaluate {run} fashion-mnist --depth 8 --latency 5ms", "--latency chooses the depth"),

@@ -41,7 +41,7 @@ def pictures(count: int) -> torch.Tensor:
 @pytest.mark.parametrize("count", [64, 7, 1])
 def test_the_sure_are_answered_by_the_shallow_network(many, count):
     batch = pictures(count)
-    model = EarlyExit(many, 0.005, "fp32")
+    model = EarlyExit.of(many, 0.005, "fp32")
     first, whole = (many.at(n).engine("fp32")(batch) for n in (8, 20))
     stays = first.softmax(1).amax(1) >= many.calibration.exits[0].threshold
     expected = torch.where(stays[:, None], first, whole)
@@ -53,7 +53,7 @@ def test_the_sure_are_answered_by_the_shallow_network(many, count):
 @pytest.mark.parametrize(("threshold", "exited"), [(0.0, 12), (2.0, 0)])
 def test_all_or_none_are_sure(many, threshold, exited):
     many.calibration = Calibration({}, (Exit(0.0, 8, threshold, 0.5, 0.9),))
-    model = EarlyExit(many, 0.0, "fp32")
+    model = EarlyExit.of(many, 0.0, "fp32")
     expected = many.at(8 if exited else 20).engine("fp32")(pictures(12))
     torch.testing.assert_close(model(pictures(12)), expected, rtol=1e-4, atol=1e-4)
     assert model.exited == exited
@@ -86,7 +86,7 @@ def test_an_early_exit_that_cannot_be(many, change, loss, reason):
     for name, value in change.items():
         setattr(many, name, value)
     with pytest.raises(rk.UserError, match=reason):
-        EarlyExit(many, loss)
+        EarlyExit.of(many, loss)
 
 
 @pytest.fixture

@@ -42,6 +42,10 @@ def test_the_card_says_what_it_is(finished_run):
         ("task", "several", "'several' is not one of single-label, multi-label"),
         ("spec", {"depth": [1]}, "unknown key 'depth'"),
         ("transform", {"size": 0}, "size must be at least 1"),
+        ("inner", [[9, 9, 9]], "is not inside"),
+        ("inner", [[1, 1, 1]], "lacks stem.norm.running_mean of its network of 8 layers"),
+        ("calibration", {"temperatures": {"8": 0}}, "temperature of 8 layers cannot be 0"),
+        ("calibration", {"temperatures": {"8": "warm"}}, "cannot be 'warm'"),
     ],
 )
 def test_a_config_that_lies_is_refused(finished_run, tmp_path, key, value, said):

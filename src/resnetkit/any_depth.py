@@ -13,6 +13,7 @@ from resnetkit.config import Precision
 from resnetkit.data.decode import BadImage
 from resnetkit.data.sources import Source
 from resnetkit.early_exit import EarlyExit
+from resnetkit.engine import Engine
 from resnetkit.errors import UserError
 from resnetkit.exits import Calibration, choose_exits, temperature
 from resnetkit.metrics import Result
@@ -76,13 +77,13 @@ def judge_depths(
     """
     if not classifier.inner:
         raise UserError("it has one depth: only a network trained with --any-depth has several")
-    size, channels = classifier.transform.size, classifier.transform.channels
-    ways = {(e.layers, e.threshold): e.loss for e in classifier.calibration.exits[::-1]}
-    exits = [EarlyExit(classifier, loss, precision) for loss in sorted(ways.values())]
-    layers = [*classifier.depths, *(model.exit.layers for model in exits)]
-    turns = _Turns([*_engines(classifier, precision), *exits])
-    turns(torch.zeros(batch_size, size, size, channels, dtype=torch.uint8))  # weights are packed
-    turns.begin()
+    engines = _engines(classifier, precision)
+    _Turns(list(engines.values()))(_blank(classifier, batch_size))  # weights are packed
+    whole = engines[classifier.net.layers]
+    ways = {(e.layers, e.threshold): e for e in classifier.calibration.exits[::-1]}
+    exits = [EarlyExit(way, engines[way.layers], whole) for way in [*ways.values()][::-1]]
+    layers = [*engines, *(model.exit.layers for model in exits)]
+    turns = _Turns([*engines.values(), *exits])
     found = inference.run(
         turns, source, classifier.transform, batch_size=batch_size, workers=workers,
         skip_bad=skip_bad, advance=advance, ranks=ranks,
@@ -107,7 +108,7 @@ def _row(
     cost, whole = known[layers], known[max(known)]
     if not isinstance(model, EarlyExit):
         return Depth(layers, cost.parameters, cost.multiply_adds, rate, result)
-    share = model.exited / model.images
+    share = model.exited / max(1, model.images)
     adds = cost.multiply_adds + (1 - share) * whole.multiply_adds
     return Depth(layers, whole.parameters, adds, rate, result, model.exit.loss, share)
 
@@ -127,7 +128,7 @@ def calibrate(
     """
     if classifier.task == "multi-label" or not classifier.inner:
         return Calibration()
-    turns = _Turns(_engines(classifier, precision))
+    turns = _Turns(list(_engines(classifier, precision).values()))
     found = inference.run(
         turns, source, classifier.transform, batch_size=batch_size, workers=workers,
         skip_bad=False, ranks=ranks,
@@ -147,8 +148,13 @@ def costs(classifier: Classifier) -> dict[int, Summary]:
     return {n: summarise(classifier.at(n).spec, size, size) for n in classifier.depths}
 
 
-def _engines(classifier: Classifier, precision: Precision) -> list[inference.Model]:
-    return [classifier.at(layers).engine(precision) for layers in classifier.depths]
+def _engines(classifier: Classifier, precision: Precision) -> dict[int, Engine]:
+    return {layers: classifier.at(layers).engine(precision) for layers in classifier.depths}
+
+
+def _blank(classifier: Classifier, images: int) -> torch.Tensor:
+    size, channels = classifier.transform.size, classifier.transform.channels
+    return torch.zeros(images, size, size, channels, dtype=torch.uint8)
 
 
 class _Turns:
@@ -156,19 +162,12 @@ class _Turns:
 
     def __init__(self, models: list[inference.Model]):
         self.models = models
-        self.begin()
-
-    def begin(self) -> None:
-        """Count from here on."""
-        self.images, self.seconds = 0, [0.0 for _ in self.models]
-        for model in self.models:
-            if isinstance(model, EarlyExit):
-                model.images = model.exited = 0
+        self.images, self.seconds = 0, [0.0 for _ in models]
 
     @property
     def rates(self) -> list[float]:
-        """Images/s of every model."""
-        return [self.images / seconds for seconds in self.seconds]
+        """Images/s of every model; 0 where this rank has had none."""
+        return [self.images / seconds if seconds else 0.0 for seconds in self.seconds]
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """uint8 (N, size, size, channels) -> float32 (N, models * classes)."""

@@ -277,7 +277,7 @@ def predict(
     precision = choose_precision(precision, classifier.device, observer.say)
     model: inference.Model = classifier.engine(precision)
     if early_exit is not None:
-        model = EarlyExit(classifier, early_exit, precision)
+        model = EarlyExit.of(classifier, early_exit, precision)
     if file is not None:
         model = classifier.engine(precision).features
     with observer.counting("predicting", len(files)) as advance:

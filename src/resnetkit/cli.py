@@ -156,12 +156,13 @@ def evaluate(options: argparse.Namespace) -> int:
     from resnetkit import api, tables
     from resnetkit.terminal import TerminalObserver
 
+    every = options.depth == "all"
+    if options.plot and every:
+        raise UserError("--plot draws one network's mistakes: name its --depth")
     if options.plot:
         check_can_draw(Path(options.plot))
     classifier, workers = _load(options)
-    if options.depth == "all":
-        return _evaluate_depths(classifier, options, workers)
-    found = api.evaluate(
+    found = (api.evaluate_depths if every else api.evaluate)(
         classifier,
         options.data,
         part=options.part,
@@ -175,35 +176,14 @@ def evaluate(options: argparse.Namespace) -> int:
     if not is_first():
         return 0
     _say_wary(found)
-    print(json.dumps(found.to_dict()) if options.json else tables.evaluation(found))
-    if options.plot:
+    if options.json:
+        print(json.dumps(found.to_dict()))
+    else:
+        print(tables.judged(found))
+    if options.plot and isinstance(found, api.Evaluation):
         from resnetkit.report.judged import draw_judged
 
         draw_judged(found.result, f"{options.model}, {found.part}", Path(options.plot))
-    return 0
-
-
-def _evaluate_depths(classifier, options: argparse.Namespace, workers: int) -> int:
-    """`resnetkit evaluate RUN DATA --depth all`."""
-    from resnetkit import api, tables
-    from resnetkit.terminal import TerminalObserver
-
-    if options.plot:
-        raise UserError("--plot draws one network's mistakes: name its --depth")
-    found = api.evaluate_depths(
-        classifier,
-        options.data,
-        part=options.part,
-        data_dir=options.data_dir,
-        strict=options.strict,
-        batch_size=options.batch_size,
-        workers=workers,
-        precision=options.precision,
-        observer=TerminalObserver(),
-    )
-    if is_first():
-        _say_wary(found)
-        print(json.dumps(found.to_dict()) if options.json else tables.depths(found))
     return 0
 
 
@@ -293,9 +273,10 @@ def convert(options: argparse.Namespace) -> int:
 
 def deepen(options: argparse.Namespace) -> int:
     """`resnetkit deepen RUN --to MODEL --out FOLDER`."""
-    from resnetkit import deepening
+    from resnetkit import other_depths
 
-    done = deepening.deepen_classifier(options.run_folder, options.out, options.to, options.depths)
+    run, out = options.run_folder, options.out
+    done = other_depths.deepen_classifier(run, out, options.to, options.depths)
     if options.json:
         print(json.dumps(done.to_dict()))
         return 0
@@ -307,9 +288,9 @@ def deepen(options: argparse.Namespace) -> int:
 
 def shrink(options: argparse.Namespace) -> int:
     """`resnetkit shrink RUN --depth LAYERS --out FOLDER`."""
-    from resnetkit import shrinking
+    from resnetkit import other_depths
 
-    done = shrinking.shrink_classifier(options.run_folder, options.out, options.depth)
+    done = other_depths.shrink_classifier(options.run_folder, options.out, options.depth)
     print(json.dumps(done.to_dict()) if options.json else done)
     return 0
 

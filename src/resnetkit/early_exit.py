@@ -5,6 +5,7 @@ from torch import Tensor
 
 from resnetkit.classifier import Classifier
 from resnetkit.config import Precision
+from resnetkit.engine import Engine
 from resnetkit.errors import UserError
 from resnetkit.exits import Exit, exit_for
 
@@ -19,23 +20,33 @@ class EarlyExit:
     Logits are those of the network that has the last word.
 
     Args:
-        classifier: trained with `--any-depth`, of images with one class each.
-        loss: of accuracy that is allowed, such as 0.003.
-        precision: as `Classifier.engine` has it.
+        chosen: when the first network's answer stays.
+        first, whole: the networks.
 
     Attributes:
-        exit: what was chosen for this loss on the validation part.
-        images, exited: that it was asked for so far, and that the shallow network answered.
-
-    Raises:
-        UserError: the classifier has one depth, or none of its depths saves time at such a loss.
+        exit: when the first network's answer stays.
+        images, exited: that it was asked for so far, and that the first network answered.
     """
 
-    def __init__(self, classifier: Classifier, loss: float, precision: Precision = "auto"):
-        self.exit = chosen_exit(classifier, loss)
-        first, whole = classifier.at(self.exit.layers), classifier.at(classifier.net.layers)
-        self._first, self._whole = first.engine(precision), whole.engine(precision)
+    def __init__(self, chosen: Exit, first: Engine, whole: Engine):
+        self.exit, self._first, self._whole = chosen, first, whole
         self.images = self.exited = 0
+
+    @classmethod
+    def of(cls, classifier: Classifier, loss: float, precision: Precision = "auto") -> "EarlyExit":
+        """What was chosen for a loss of accuracy on the validation part.
+
+        Args:
+            classifier: trained with `--any-depth`, of images with one class each.
+            loss: that is allowed, such as 0.003.
+            precision: as `Classifier.engine` has it.
+
+        Raises:
+            UserError: it has one depth, or none of its depths saves time at such a loss.
+        """
+        chosen = chosen_exit(classifier, loss)
+        first, whole = classifier.at(chosen.layers), classifier.at(classifier.net.layers)
+        return cls(chosen, first.engine(precision), whole.engine(precision))
 
     @property
     def told(self) -> str:

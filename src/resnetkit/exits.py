@@ -1,11 +1,13 @@
 """From logits on the validation part: confidences that mean something, and when a shallow answer
 is good enough (numpy alone)."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from resnetkit.errors import UserError
 from resnetkit.metrics import log_softmax
 
 LOSSES = (0.0, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02)
@@ -44,6 +46,12 @@ class Calibration:
 
     temperatures: dict = field(default_factory=dict)
     exits: tuple[Exit, ...] = ()
+
+    def __post_init__(self):
+        """Check what a file may say."""
+        for layers, found in self.temperatures.items():
+            if type(found) not in (int, float) or not 0 < found < math.inf:
+                raise UserError(f"the temperature of {layers} layers cannot be {found!r:.60}")
 
 
 def temperature(logits: np.ndarray, labels: np.ndarray) -> float:

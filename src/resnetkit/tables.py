@@ -100,6 +100,11 @@ def stages(name: str, size: int, summary: Summary) -> str:
     return table_text(table)
 
 
+def judged(found: Evaluation | DepthsEvaluation) -> str:
+    """One network's result, or a row a depth."""
+    return evaluation(found) if isinstance(found, Evaluation) else depths(found)
+
+
 def evaluation(found: Evaluation) -> str:
     """Totals, a row a class, and what is taken for what."""
     result = found.result

@@ -8,7 +8,7 @@ import pytest
 from tests.training.runs import SETTINGS, assert_equal_bits, train
 
 import resnetkit as rk
-from resnetkit.deepening import deepen_classifier
+from resnetkit.other_depths import deepen_classifier
 from resnetkit.training.observer import Observer
 
 

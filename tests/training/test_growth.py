@@ -110,7 +110,7 @@ def test_growth_that_cannot_be_is_refused(tmp_path, how, reason):
 
 
 def test_a_deepened_classifier_is_trained_on_and_remembered(grown, tmp_path):
-    from resnetkit.deepening import deepen_classifier
+    from resnetkit.other_depths import deepen_classifier
 
     done = deepen_classifier(str(grown), str(tmp_path / "deeper"), depths=(3, 4, 3))
     assert (done.model, done.before, done.layers) == ("resnet20", 20, 22)
