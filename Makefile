@@ -8,7 +8,7 @@ DEMO    := runs/demo
 PEERS   := .venv-peers
 
 .PHONY: help demo test check data kill-resume kill-ranks data-checks zoo zoo-page bench speed speed-folder speed-page fast default best \
-        growth growth-ways any-depth deep-memory kill-growth depth-page peers clean
+        growth growth-ways any-depth any-depth-ways latency deep-memory kill-growth depth-page peers clean
 
 help:
 	@echo "make demo         train on Fashion-MNIST, look at it, use it (about 3 minutes)"
@@ -27,6 +27,8 @@ help:
 	@echo "make growth       deepened and growing networks against deep ones (an hour and a half)"
 	@echo "make growth-ways  ways in which new blocks come in (an hour and a half)"
 	@echo "make any-depth    one file of many depths against networks alone (hours)"
+	@echo "make any-depth-ways  ways to train one file of many depths (hours)"
+	@echo "make latency      whether --latency keeps what it promises (2 minutes)"
 	@echo "make deep-memory  memory and time of a thousand layers (2 minutes)"
 	@echo "make kill-growth  10 runs killed around their growth and resumed (3 minutes)"
 	@echo "make depth-page   docs/depth.md and its figure, drawn from the results"
@@ -127,6 +129,12 @@ growth-ways: data
 
 any-depth: data
 	$(PYTHON) benchmarks/any_depth.py
+
+any-depth-ways: data
+	$(PYTHON) benchmarks/any_depth_ways.py
+
+latency: data
+	$(PYTHON) benchmarks/latency_kept.py
 
 deep-memory: $(VENV)/.installed
 	$(PYTHON) benchmarks/deep_memory.py

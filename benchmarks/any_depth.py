@@ -22,6 +22,7 @@ import torch
 
 import resnetkit as rk
 from arms import Runs, run_arms
+from resnetkit.any_depth import Depth
 from resnetkit.classifier import Classifier
 from resnetkit.data.sources import array_of, open_dataset
 from resnetkit.nets.nested import inner_network, inner_spec
@@ -29,7 +30,7 @@ from resnetkit.training.observer import Observer
 from resnetkit.training.session import RunResult
 from turns import keep
 
-LAYERS = (8, 14, 20, 32, 56)
+LAYERS, LOSS = (8, 14, 20, 32, 56), 0.001
 COMMON = {"epochs": 12, "limit": 20_000, "val_fraction": 1 / 6}
 ONE, PLAIN = "one file", "plain56, cut"
 ARMS: dict[str, dict] = {
@@ -40,21 +41,27 @@ ARMS: dict[str, dict] = {
 
 
 def trained(arm: str, seed: int) -> dict:
-    """Seconds of training, and the accuracy on the test part of every depth that it has."""
+    """Seconds of training; on the test part, how good and how quick every depth is that it has."""
     with tempfile.TemporaryDirectory() as place:
         settings: dict[str, Any] = COMMON | ARMS[arm]
         run = rk.train("fashion-mnist", out=str(Path(place) / "run"), seed=seed, threads=1,
                        workers=1, observer=Observer(), **settings)  # fmt: skip
         assert isinstance(run, RunResult)
         clf = rk.load(Path(place) / "run")
-    depths = {}
+    depths, found = {}, []
     if arm == ONE:
-        found = rk.evaluate_depths(clf, "fashion-mnist", workers=1).depths
+        found = rk.evaluate_depths(clf, "fashion-mnist", workers=1, batch_size=256).depths
         depths = {str(d.layers): d.result.top1 for d in found if d.early_exit is None}
     elif clf.net.layers == max(LAYERS):
         depths = {str(n): top1(cut(clf, n)) for n in LAYERS}
     return {"seconds": run.seconds, "val_top1": run.val_top1, "test_top1": top1(clf),
-            "depths": depths}  # fmt: skip
+            "depths": depths, "side_by_side": [side_by_side(depth) for depth in found]}  # fmt: skip
+
+
+def side_by_side(depth: Depth) -> dict:
+    """A depth or an early exit, as all were judged in turn, a batch of 256 at a time."""
+    about = ("layers", "early_exit", "exited", "images_per_second", "multiply_adds")
+    return {name: getattr(depth, name) for name in about} | {"top1": depth.result.top1}
 
 
 def top1(clf: Classifier) -> float:
@@ -62,11 +69,17 @@ def top1(clf: Classifier) -> float:
     return rk.evaluate(clf, "fashion-mnist", workers=1).to_dict()["top1"]
 
 
-def cut(clf: Classifier, layers: int) -> Classifier:
-    """The first blocks of a network that was trained as a whole, its statistics measured anew."""
+def part_of(clf: Classifier, layers: int) -> Classifier:
+    """The first blocks of every stage, with the whole's statistics; of a plain network too."""
     ordinary = replace(clf.spec, shortcut="B" if clf.spec.shortcut == "none" else clf.spec.shortcut)
     spec = replace(clf.spec, depths=inner_spec(ordinary, layers).depths)
-    net = inner_network(clf.net, spec)
+    return Classifier(inner_network(clf.net, spec), clf.transform, clf.classes, clf.training)
+
+
+def cut(clf: Classifier, layers: int) -> Classifier:
+    """The same, its statistics measured anew."""
+    part = part_of(clf, layers)
+    net = part.net
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.reset_running_stats()
@@ -77,7 +90,8 @@ def cut(clf: Classifier, layers: int) -> Classifier:
     with torch.no_grad():
         for batch in torch.tensor(images[:2048]).split(128):
             net(clf.transform.normalise(batch))
-    return Classifier(net.eval(), clf.transform, clf.classes, clf.training)
+    net.eval()
+    return part
 
 
 def told(runs: Runs) -> dict:
@@ -90,8 +104,23 @@ def told(runs: Runs) -> dict:
     }
     each = zip(one, *alone.values(), strict=True)
     times = [row["seconds"] / sum(other["seconds"] for other in others) for row, *others in each]
-    return COMMON | {"minus_alone": minus, "mean_minus_alone": statistics.mean(minus.values()),
-                     "times_the_time": statistics.median(times)}  # fmt: skip
+    return COMMON | {
+        "minus_alone": minus,
+        "mean_minus_alone": statistics.mean(minus.values()),
+        "times_the_time": statistics.median(times),
+        "stopped_early": [stopped_early(row["side_by_side"]) for row in one],
+    }
+
+
+def stopped_early(found: list[dict]) -> dict:
+    """Early exit for the loss of 0.1% that is stored, against the whole."""
+    whole = next(row for row in found if row["layers"] == max(LAYERS))
+    early = max((row for row in found if row["early_exit"] and row["early_exit"] <= LOSS),
+                key=lambda row: row["early_exit"], default=None)  # fmt: skip
+    if early is None:
+        return {}
+    faster = early["images_per_second"] / whole["images_per_second"]
+    return {"minus_whole": early["top1"] - whole["top1"], "times_as_fast": faster}
 
 
 def main() -> None:

@@ -4,6 +4,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
+import torch
+
+from resnetkit.machine import environment
 from turns import keep, kept
 
 Runs = dict[str, list[dict]]
@@ -15,6 +18,8 @@ def run_arms(
 ) -> Runs:
     """Train every (arm, seed) and keep what came of it in benchmarks/results/<name>.json.
 
+    A row has its seed and hardware beside what `trained` gave: runs of several machines may meet.
+
     Args:
         name: of the experiment.
         trained: (arm, seed) -> a row with `val_top1` and `seconds`; a function of a module.
@@ -22,12 +27,13 @@ def run_arms(
         go_on: with the runs that the file holds already, rather than anew.
     """
     runs: Runs = kept(name).get("runs", {}) if go_on else {}
+    hardware = environment(torch.device("cpu"))["hardware"]
     done = {(arm, row["seed"]) for arm, rows in runs.items() for row in rows}
     with ProcessPoolExecutor(2, get_context("spawn"), max_tasks_per_child=1) as pool:
         begun = {pool.submit(trained, *job): job for job in jobs if job not in done}
         for ended in as_completed(begun):
             (arm, seed), row = begun[ended], ended.result()
-            runs.setdefault(arm, []).append({"seed": seed, **row})
+            runs.setdefault(arm, []).append({"seed": seed, "hardware": hardware, **row})
             keep(name, {"runs": runs})
             print(f"{arm}, seed {seed}: {row['val_top1']:.4f}, {row['seconds']:.0f} s", flush=True)
     return {arm: sorted(rows, key=lambda row: row["seed"]) for arm, rows in runs.items()}

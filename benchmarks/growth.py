@@ -32,7 +32,7 @@ from resnetkit.training.observer import Observer
 from resnetkit.training.session import RunResult
 from turns import keep
 
-EPOCHS, IMAGES, HELD_OUT, GROWS_AT = 12, 20_000, 1 / 6, 0.5
+EPOCHS, IMAGES, HELD_OUT, GROWS_AT = 12, 20_000, 1 / 6, 0.375
 GROWN, DEEP, SHORT = "resnet20 -> resnet56", "resnet56", "resnet56, three quarters"
 DIRAC = "plain20 -> plain56, Dirac start"
 

@@ -85,17 +85,23 @@ def growth(say: dict) -> list[str]:
     found = read("growth")
     if not found:
         return [say["none"]]
-    times = {arm: statistics.median(run["seconds"] for run in runs)
-             for arm, runs in found["runs"].items()}  # fmt: skip
-    rows = [
-        (
-            say["arms"].get(arm, arm), f"{found['test_top1'][arm]:.2%}",
+    deep, rows = {run["seed"]: run["seconds"] for run in found["runs"]["resnet56"]}, []
+    for arm in (arm for panel in PANELS.values() for arm in panel if arm in found["runs"]):
+        runs = found["runs"][arm]
+        times = [run["seconds"] / deep[run["seed"]] for run in runs if run["seed"] in deep]
+        rows.append((
+            say["arms"].get(arm, arm), f"{statistics.mean(run['test_top1'] for run in runs):.2%}",
             ", ".join(f"{run['test_top1']:.2%}" for run in runs),
-            f"{times[arm] / times['resnet56']:.2f}",
-        )
-        for arm, runs in found["runs"].items()
-    ]  # fmt: skip
-    return [machine_of(found), "", *table(say["growth"], rows)]
+            f"{statistics.median(times):.2f}" if times else "",
+        ))  # fmt: skip
+    return [machines_of(found), "", *table(say["growth"], rows)]
+
+
+def machines_of(found: dict) -> str:
+    """As `machine_of`, where runs of several machines have met."""
+    runs = [run for runs in found["runs"].values() for run in runs]
+    each = sorted({run["hardware"] for run in runs})
+    return machine_of(found | {"machine": found["machine"] | {"hardware": "; ".join(each)}})
 
 
 def ways(say: dict) -> list[str]:
@@ -159,14 +165,14 @@ def page(text: str, language: str) -> str:
 
 def draw(language: str) -> None:
     """Accuracy epoch by epoch: a thin line a seed, a thick one their mean."""
-    say, runs = WORDS[language], read("growth")["runs"]
+    say, runs = WORDS[language], read("growth").get("runs", {})
     figure = new_figure(9, 4)
     panels = figure.subplots(1, len(PANELS), sharey=True)
     for axes, (panel, arms) in zip(panels, PANELS.items(), strict=True):
         plain_axes(axes)
         axes.set_title(say["panels"][panel])
         axes.set_xlabel(say["axes"][0])
-        for arm, colour in zip(arms, COLOURS, strict=False):
+        for arm, colour in zip((arm for arm in arms if arm in runs), COLOURS, strict=False):
             curves = [[row["val_top1"] for row in run["epochs"]] for run in runs[arm]]
             epochs = range(1, len(curves[0]) + 1)
             for curve in curves:

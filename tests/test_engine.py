@@ -7,6 +7,7 @@ import resnetkit as rk
 from resnetkit import machine
 from resnetkit.classifier import Classifier
 from resnetkit.data.transform import Transform
+from tests.hardware import needs_bf16
 
 BATCH = torch.randint(0, 256, (5, 32, 32, 3), dtype=torch.uint8)
 
@@ -37,8 +38,9 @@ def test_a_picture_and_its_mirror_image_are_judged_alike():
 
 @pytest.mark.parametrize(
     ("asked", "there", "decided"),
-    [("auto", True, "bf16"), ("auto", False, "fp32"), ("bf16", True, "bf16"),
-     ("bf16", False, "fp32"), ("fp32", True, "fp32")],
+    [pytest.param("auto", True, "bf16", marks=needs_bf16), ("auto", False, "fp32"),
+     pytest.param("bf16", True, "bf16", marks=needs_bf16), ("bf16", False, "fp32"),
+     ("fp32", True, "fp32")],
 )  # fmt: skip
 def test_precision_is_what_the_hardware_has(monkeypatch, asked, there, decided):
     monkeypatch.setattr(machine, "computes_bf16", lambda _: there)
@@ -47,6 +49,7 @@ def test_precision_is_what_the_hardware_has(monkeypatch, asked, there, decided):
     assert ready(BATCH).dtype == torch.float32
 
 
+@needs_bf16
 def test_bf16_names_the_same_classes(classifier, fashion):
     images = torch.from_numpy(fashion.parts["test"].images[:500].copy())
     exact, near = classifier(images), classifier.engine("bf16")(images)

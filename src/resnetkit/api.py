@@ -11,14 +11,14 @@ import numpy as np
 from resnetkit import inference
 from resnetkit.any_depth import Depth, judge_depths
 from resnetkit.classifier import Classifier
-from resnetkit.config import Precision
+from resnetkit.config import Precision, to_plain
 from resnetkit.data.decode import BadImage
 from resnetkit.data.sources import FileSource, images_under, locate
 from resnetkit.early_exit import EarlyExit
 from resnetkit.errors import UserError
 from resnetkit.files import write_arrays
 from resnetkit.judged_images import images_to_judge
-from resnetkit.machine import choose_precision, uses_cuda
+from resnetkit.machine import Machine, choose_precision, uses_cuda
 from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
 from resnetkit.ranks import RANK_TIMEOUT, is_first, join
@@ -175,10 +175,21 @@ def evaluate(
 
 @dataclass(frozen=True)
 class DepthsEvaluation:
-    """Every depth of a classifier, the part they were judged on, and what to be wary of."""
+    """Every depth of a classifier, as judged on one part by one machine.
+
+    Attributes:
+        part: train, val, test, or all.
+        depths: the depths, the shallowest first, then ways to stop early.
+        machine: which their images/s are of.
+        batch_size: images that were computed at a time.
+        skipped: what could not be read.
+        warnings: what to be wary of.
+    """
 
     part: str
     depths: list[Depth]
+    machine: Machine
+    batch_size: int
     skipped: list[BadImage]
     warnings: list[str]
 
@@ -191,6 +202,8 @@ class DepthsEvaluation:
         """As plain data, for JSON."""
         return {
             "part": self.part,
+            "machine": to_plain(self.machine),
+            "batch_size": self.batch_size,
             "depths": [depth.to_dict() for depth in self.depths],
             **_wary(self.skipped, self.warnings),
         }
@@ -227,7 +240,8 @@ def evaluate_depths(
                 classifier, source, batch_size=batch_size, workers=workers, skip_bad=not strict,
                 advance=advance, ranks=ranks, precision=precision,
             )  # fmt: skip
-    return DepthsEvaluation(part, depths, skipped, warnings)
+    machine = Machine.of(classifier.device, precision)
+    return DepthsEvaluation(part, depths, machine, batch_size, skipped, warnings)
 
 
 def _wary(skipped: list[BadImage], warnings: list[str]) -> dict:

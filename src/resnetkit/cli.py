@@ -157,8 +157,6 @@ def evaluate(options: argparse.Namespace) -> int:
     from resnetkit.terminal import TerminalObserver
 
     every = options.depth == "all"
-    if options.plot and every:
-        raise UserError("--plot draws one network's mistakes: name its --depth")
     if options.plot:
         check_can_draw(Path(options.plot))
     classifier, workers = _load(options)
@@ -180,11 +178,21 @@ def evaluate(options: argparse.Namespace) -> int:
         print(json.dumps(found.to_dict()))
     else:
         print(tables.judged(found))
-    if options.plot and isinstance(found, api.Evaluation):
-        from resnetkit.report.judged import draw_judged
-
-        draw_judged(found.result, f"{options.model}, {found.part}", Path(options.plot))
+    if options.plot:
+        _draw(found, options.model, Path(options.plot))
     return 0
+
+
+def _draw(found, model: str, path: Path) -> None:
+    """A network's mistakes, or how quick and how accurate its depths are."""
+    from resnetkit.api import Evaluation
+    from resnetkit.report.depths import draw_depths
+    from resnetkit.report.judged import draw_judged
+
+    if isinstance(found, Evaluation):
+        draw_judged(found.result, f"{model}, {found.part}", path)
+    else:
+        draw_depths(found.depths, found.machine, found.batch_size, path)
 
 
 def _say_wary(found) -> None:

@@ -5,6 +5,7 @@ import os
 import platform
 import typing
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -183,3 +184,26 @@ def environment(device: torch.device, ranks: int = 1) -> dict[str, str]:
         "cudnn": str(torch.backends.cudnn.version()) if device.type == "cuda" else "none",
         **{name: version(name) for name in libraries},
     }
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What it was measured on: device, its name, threads, precision, version of torch."""
+
+    device: str
+    hardware: str
+    threads: int
+    precision: str
+    torch: str
+
+    @classmethod
+    def of(cls, device: torch.device, precision: str) -> "Machine":
+        """This one, at the precision that was decided."""
+        known = environment(device)
+        threads = torch.get_num_threads()
+        return cls(known["device"], known["hardware"], threads, precision, known["torch"])
+
+    def __str__(self) -> str:
+        """In a few words."""
+        threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
+        return f"{self.device}, {self.precision}, {threads}: {self.hardware}"

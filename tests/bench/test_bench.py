@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 from PIL import Image
+from tests.hardware import needs_bf16
 from tests.training.runs import train
 
 import resnetkit as rk
@@ -137,6 +138,7 @@ def test_batches_are_doubled_while_it_pays():
     assert fitting_batch({}.get, 12) is None
 
 
+@needs_bf16
 def test_a_stride_on_a_single_pixel_is_trained_in_fp32():
     found = rk.bench(
         "resnet18", image_size=16, threads=1, quick=True, batch_size=1, precision="bf16"

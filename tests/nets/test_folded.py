@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.hardware import needs_bf16
 from tests.nets.filled import fill
 
 import resnetkit as rk
@@ -54,6 +55,7 @@ def test_features_and_logits(spec, size):
     assert torch.equal(folded(x), folded(x))
 
 
+@needs_bf16
 def test_bf16_is_near():
     net = filled("resnet18")
     x = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(1))

@@ -1,5 +1,7 @@
 """One run trains every depth: what a step does, in equal bits after a stop, and what it leaves."""
 
+import json
+
 import pytest
 import safetensors.torch
 import torch
@@ -7,12 +9,16 @@ from tests.training.runs import assert_equal_bits, metrics, stop_and_resume, tra
 from torch.nn import functional
 
 import resnetkit as rk
+from resnetkit.benching import chart
+from resnetkit.cli import main
+from resnetkit.inference import BATCH_SIZE
 from resnetkit.nets.nested import Nested
+from resnetkit.report import depths as depths_report
 from resnetkit.training import trainer as trainer_module
 from resnetkit.training.depths import inner_at, inner_loss
 from resnetkit.training.recipe import Recipe, override
 
-ANY = {"model": "resnet20", "any_depth": True}
+ANY = {"model": "resnet20", "any_depth": True, "limit": 160}
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +42,42 @@ def test_the_classifier_has_every_depth(trained):
         assert judged.result.top1 == pytest.approx(score, abs=0.01)
     with pytest.raises(rk.UserError, match="no depth of 10 layers, but 8, 14, 20"):
         clf.at(10)
+
+
+def test_every_depth_is_judged_in_a_table_and_a_picture(trained, tmp_path, capsys, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(depths_report, "draw_speed", lambda *drawing: drawn.extend(drawing))
+    words = ["evaluate", str(trained), "fashion-mnist", "--part", "val", "--depth", "all"]
+    assert main([*words, "--plot", str(tmp_path / "x.svg")]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    points, slide, _ = drawn
+    for layers, point in zip((8, 14, 20), points[:3], strict=True):
+        alone = rk.evaluate(rk.load(trained).at(layers), "fashion-mnist", part="val").result
+        assert point.top1 == pytest.approx(100 * alone.top1)
+        (row,) = [row for row in rows if row[:1] == [f"{layers}"] and "for" not in row]
+        assert f"{alone.top1:.2%}" in row
+    assert all("early exit" in point.name for point in points[3:])
+    assert (slide.batch, slide.accuracy) == (BATCH_SIZE, "judged")
+    monkeypatch.undo()
+    assert main([*words, "--json", "--plot", str(tmp_path / "x.svg")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [depth["layers"] for depth in found["depths"][:3]] == [8, 14, 20]
+    assert found["machine"]["device"] == "cpu"
+    assert (tmp_path / "x.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_every_depth_is_benched(trained, tmp_path):
+    found = rk.bench([trained, trained], quick=True, threads=1, train=False, batch_size=8)
+    clf = rk.load(trained)
+    assert [row.name for row in found.rows] == [f"{trained} at {n}" for n in clf.depths]
+    for row in found.rows:
+        one = clf.at(row.layers)
+        assert row.model == f"resnet{row.layers}"
+        assert row.parameters == sum(p.numel() for p in one.net.parameters())
+        assert row.accuracy.top1 == pytest.approx(100 * one.training.val_top1)
+    found.plot(tmp_path / "chart.svg")
+    point = chart._point(found.rows[1])
+    assert (point.family, point.short, point.name) == (str(trained), "14", "run at 14")
 
 
 def test_the_whole_is_the_same_with_and_without_the_others(trained, tmp_path):
@@ -63,7 +105,7 @@ def test_depths_survive_saving(trained, tmp_path):
     assert not torch.equal(answers[0], answers[1])
 
 
-@pytest.mark.parametrize("at", [7, 10, 25])
+@pytest.mark.parametrize("at", [3, 5, 12])
 def test_stopped_and_resumed_ends_in_the_same_bits(trained, tmp_path, monkeypatch, at):
     stop_and_resume(tmp_path / "run", at, monkeypatch, **ANY)
     assert_equal_bits(trained, tmp_path / "run")

@@ -28,14 +28,19 @@ def draw_chart(found: BenchResult, path: Path, *, chinese: bool = False) -> None
 def _point(row: BenchRow) -> Point | None:
     if row.accuracy is None or row.images_per_second is None:
         return None
+    rate, top1 = row.images_per_second.median, row.accuracy.top1
+    return Point(*_names(row), rate, top1, row.parameters)
+
+
+def _names(row: BenchRow) -> tuple[str, str, str]:
+    """Its family, its name within that, and its whole name; the depths of one file are a family."""
     family, name = family_of(row.model), row.name
-    short = row.name
     if row.kind == "zoo":
-        short = name.removeprefix(prefix_of(family)) or name
-    else:
-        name = short = Path(row.name).name
-    rate = row.images_per_second.median
-    return Point(family, short, name, rate, row.accuracy.top1, row.parameters)
+        return family, name.removeprefix(prefix_of(family)) or name, name
+    name = Path(name).name
+    if row.layers is None:
+        return family, name, name
+    return row.name.removesuffix(f" at {row.layers}"), str(row.layers), name
 
 
 def family_of(model: str) -> str:

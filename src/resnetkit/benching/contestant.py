@@ -193,6 +193,7 @@ class Contestant:
             training=training,
             accuracy=subject.accuracy,
             notes=tuple(self.notes),
+            layers=subject.layers,
         )
 
 

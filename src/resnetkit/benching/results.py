@@ -7,6 +7,7 @@ import numpy as np
 
 from resnetkit.benching.subjects import Accuracy
 from resnetkit.config import to_plain
+from resnetkit.machine import Machine
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class BenchRow:
         training: None where it was not asked for or does not fit memory.
         accuracy: None where none is known.
         notes: what did not go as asked, a line each.
+        layers: of the network inside, where a folder holds several.
     """
 
     name: str
@@ -95,22 +97,7 @@ class BenchRow:
     training: Training | None
     accuracy: Accuracy | None
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What it was measured on: device, its name, threads, precision, version of torch."""
-
-    device: str
-    hardware: str
-    threads: int
-    precision: str
-    torch: str
-
-    def __str__(self) -> str:
-        """In a few words."""
-        threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
-        return f"{self.device}, {self.precision}, {threads}: {self.hardware}"
+    layers: int | None = None
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,12 @@ import torch
 
 from resnetkit.benching.clock import MatrixProduct
 from resnetkit.benching.contestant import Contestant, Plan
-from resnetkit.benching.results import BenchResult, Machine, Spread
+from resnetkit.benching.results import BenchResult, Spread
 from resnetkit.benching.subjects import Subject, find_subjects
 from resnetkit.config import Precision
 from resnetkit.errors import UserError
 from resnetkit.files import check_can_draw
-from resnetkit.machine import (
-    choose_precision,
-    environment,
-    ready_machine,
-    repeatable,
-)
+from resnetkit.machine import Machine, choose_precision, ready_machine, repeatable
 from resnetkit.training.observer import Observer
 from resnetkit.training.setup import least_batch
 
@@ -82,7 +77,7 @@ def bench(
     contestants = [Contestant.of(s, replace(plan, **QUICK if quick else {})) for s in subjects]
     _check_train_batch(contestants)
     repeatable(chosen)
-    machine = _machine(plan)
+    machine = Machine.of(plan.device, plan.precision)
     observer.say(f"on {machine}")
     result = _measure(contestants, machine, observer)
     if plot is not None:
@@ -111,12 +106,6 @@ def _measure(contestants: list[Contestant], machine: Machine, observer: Observer
     rate = Spread.of([rate for contestant in contestants for rate in contestant.product_rates])
     warnings = _warnings(subjects)
     return BenchResult(machine, plan.batch_size, product.side, rate, rows, warnings)
-
-
-def _machine(plan: Plan) -> Machine:
-    known = environment(plan.device)
-    threads = torch.get_num_threads()
-    return Machine(known["device"], known["hardware"], threads, plan.precision, known["torch"])
 
 
 def _check_batches(batch_size: int | None, train_batch: int | None) -> None:

@@ -45,6 +45,7 @@ class Subject:
         transform: the preprocessing; its size is the image size.
         accuracy: for the zoo the best that was published at this size; None where there is none.
         folder: of a run or a Classifier.
+        layers: of the network inside that is meant, where the folder holds several.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Subject:
     transform: Transform
     accuracy: Accuracy | None
     folder: Path | None = None
+    layers: int | None = None
 
     @property
     def image_size(self) -> int:
@@ -62,11 +64,14 @@ class Subject:
 
     def network(self) -> ResNet:
         """The network on the CPU, made anew: with random weights, or those of the folder."""
-        return create(self.spec) if self.folder is None else Classifier.load(self.folder).net
+        if self.folder is None:
+            return create(self.spec)
+        classifier = Classifier.load(self.folder)
+        return (classifier.at(self.layers) if self.layers else classifier).net
 
 
 def find_subjects(words: Sequence[str | Path], image_size: int | None = None) -> list[Subject]:
-    """All that the words stand for, in their order, each once.
+    """All that the words stand for, in their order, each once; every depth of a run that has some.
 
     Args:
         words: names of the zoo, shell patterns of such, run folders, Classifier folders.
@@ -81,7 +86,7 @@ def find_subjects(words: Sequence[str | Path], image_size: int | None = None) ->
     found: dict[str, Subject] = {}
     for word in map(str, words):
         for subject in _meant(word, image_size):
-            key = str(subject.folder.resolve()) if subject.folder else subject.name
+            key = f"{subject.folder.resolve()} {subject.layers}" if subject.folder else subject.name
             found.setdefault(key, subject)
     return list(found.values())
 
@@ -90,7 +95,7 @@ def _meant(word: str, image_size: int | None) -> list[Subject]:
     if word in ZOO:
         return [_of_zoo(word, image_size)]
     if os.sep in word or Path(word).exists():
-        return [_of_folder(word, image_size)]
+        return _of_folder(word, image_size)
     if has_magic(word):
         return [_of_zoo(name, image_size) for name in models(word)]
     spec_of(word)
@@ -104,8 +109,22 @@ def _of_zoo(name: str, image_size: int | None) -> Subject:
     return Subject(name, "zoo", name, spec, transform, _published_at(name, size))
 
 
-def _of_folder(word: str, image_size: int | None) -> Subject:
-    classifier = Classifier.load(word)
+def _of_folder(word: str, image_size: int | None) -> list[Subject]:
+    classifier, name = Classifier.load(word), word.rstrip(os.sep)
+    if not classifier.inner:
+        return [_of_classifier(classifier, Path(word), name, image_size)]
+    return [
+        replace(
+            _of_classifier(classifier.at(layers), Path(word), f"{name} at {layers}", image_size),
+            layers=layers,
+        )
+        for layers in classifier.depths
+    ]
+
+
+def _of_classifier(
+    classifier: Classifier, folder: Path, name: str, image_size: int | None
+) -> Subject:
     transform, training = classifier.transform, classifier.training
     accuracy = None
     if training.val_images:
@@ -114,8 +133,7 @@ def _of_folder(word: str, image_size: int | None) -> Subject:
         accuracy = Accuracy(100 * training.val_top1, judged, digest)
     if image_size and image_size != transform.size:
         transform, accuracy = replace(transform, size=image_size), None
-    name, spec = word.rstrip(os.sep), classifier.spec
-    return Subject(name, "run", training.model, spec, transform, accuracy, Path(word))
+    return Subject(name, "run", training.model, classifier.spec, transform, accuracy, folder)
 
 
 def _published_at(name: str, size: int) -> Accuracy | None:

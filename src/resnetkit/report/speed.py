@@ -19,6 +19,7 @@ WORDS = {
         "x_fixed": "Images per second, {batch} at a time (logarithmic)",
         "published": "Published ImageNet top-1 accuracy (%)",
         "validation": "Top-1 accuracy on the run's validation images (%)",
+        "judged": "Top-1 accuracy on the images judged (%)",
         "sizes": "Parameters",
         "million": "{:g} M",
         "missing": "Without a known accuracy at the size measured: ",
@@ -33,6 +34,7 @@ WORDS = {
         "x_fixed": "每秒图片数，批大小 {batch}（对数坐标）",
         "published": "已发表的 ImageNet top-1 准确率（%）",
         "validation": "各次训练验证集的 top-1 准确率（%）",
+        "judged": "所评图片上的 top-1 准确率（%）",
         "sizes": "参数量",
         "million": "{:g} M",
         "missing": "所测尺寸下没有已知的准确率：",
@@ -73,7 +75,7 @@ class Slide:
     Attributes:
         hardware, device, precision: of the machine.
         threads: that torch computed with; None where a GPU did the work.
-        accuracy: `published` or `validation`.
+        accuracy: `published`, `validation`, or `judged` for that on other images.
         batch: images at a time where that was fixed.
         missing: networks without a point.
         language: en or zh.

@@ -1,0 +1,84 @@
+"""Ways to train one file of many depths, compared on the validation part.
+
+    python benchmarks/any_depth_ways.py            # anew
+    python benchmarks/any_depth_ways.py --go-on    # with the runs that any_depth_ways.json holds
+
+As `any_depth.py`, one seed, the test part not looked at. They differ in how many networks a step
+trains, in what those inside learn from, and in whether they have norm statistics of their own; two
+train the whole alone, with and without stochastic depth, and cut it afterwards. Writes
+benchmarks/results/any_depth_ways.json.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import resnetkit as rk
+from any_depth import COMMON, LAYERS, cut, part_of
+from arms import run_arms
+from resnetkit.classifier import Classifier
+from resnetkit.data.augment import step_seed
+from resnetkit.training.observer import Observer
+from resnetkit.training.recipe import Recipe
+from resnetkit.training.session import RunResult
+
+INSIDE = LAYERS[:-1]
+
+
+def sandwich(recipe: Recipe, step: int) -> tuple[int, ...]:
+    """The smallest in every step, and another by chance (Yu 2019, arXiv 1903.05134)."""
+    others = INSIDE[1:]
+    return INSIDE[0], others[step_seed(recipe.seed, step, 0) % len(others)]
+
+
+def every_one(_recipe: Recipe, _step: int) -> tuple[int, ...]:
+    return INSIDE
+
+
+WAYS: dict[str, tuple[dict, Callable | None]] = {
+    "one inside, taught": ({"any_depth": True}, None),
+    "one inside, from labels alone": ({"any_depth": True, "taught": 0.0}, None),
+    "the smallest and another, taught": ({"any_depth": True}, sandwich),
+    "all of them, taught": ({"any_depth": True}, every_one),
+    "the whole alone, then cut": ({}, None),
+    "the same with stochastic depth": ({"drop_path": 0.5}, None),
+}
+"""A way's name -> settings of the run, and what says which networks inside a step trains."""
+
+
+def trained(way: str, seed: int) -> dict:
+    """How a run went, and what each depth is worth on the validation part."""
+    own, inner_at = WAYS[way]
+    settings: dict[str, Any] = COMMON | own
+    changed: Any = patch("resnetkit.training.trainer.inner_at", inner_at)
+    with tempfile.TemporaryDirectory() as place, changed if inner_at else nullcontext():
+        run = rk.train("fashion-mnist", out=str(Path(place) / "run"), model="resnet56", seed=seed,
+                       threads=1, workers=1, observer=Observer(), **settings)  # fmt: skip
+        assert isinstance(run, RunResult)
+        clf = rk.load(Path(place) / "run")
+    if clf.inner:
+        depths = {n: top1(clf.at(n)) for n in LAYERS}
+        shared = {n: top1(part_of(clf, n)) for n in LAYERS}
+    else:
+        depths, shared = {n: top1(cut(clf, n)) for n in LAYERS}, {}
+    return {"seconds": run.seconds, "val_top1": run.val_top1, "depths": depths, "shared": shared}
+
+
+def top1(clf: Classifier) -> float:
+    """On the validation part."""
+    return rk.evaluate(clf, "fashion-mnist", part="val", workers=1).to_dict()["top1"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--go-on", action="store_true", help="keep the runs that there are")
+    options = parser.parse_args()
+    run_arms("any_depth_ways", trained, [(way, 0) for way in WAYS], go_on=options.go_on)
+
+
+if __name__ == "__main__":
+    main()
