@@ -23,7 +23,7 @@ from resnetkit.files import whole_folder
 from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.create import blank
-from resnetkit.nets.nested import inner_network
+from resnetkit.nets.nested import inner_network, own_statistics
 from resnetkit.nets.resnet import ResNet, with_layout
 from resnetkit.nets.spec import ResNetSpec
 from resnetkit.nets.zoo import name_of
@@ -240,7 +240,7 @@ class Classifier:
         return {
             f"{INSIDE}{layers}/{name}": buffer
             for layers, net in self.inner.items()
-            for name, buffer in net.named_buffers()
+            for name, buffer in own_statistics(net, self.net).items()
         }
 
     def _card(self) -> str:
@@ -295,7 +295,7 @@ def _inner_networks(net: ResNet, depths: Sequence[tuple[int, ...]], folder: Path
         if any(a > b for a, b in zip(each, net.spec.depths, strict=True)):
             raise UserError(f"{folder / 'config.json'}: {each} is not inside {net.spec.depths}")
         found[spec.layers] = inner = inner_network(net, spec)
-        for name, buffer in inner.named_buffers():
+        for name, buffer in own_statistics(inner, net).items():
             tensor = kept.get(f"{spec.layers}/{name}")
             if tensor is None or tensor.shape != buffer.shape:
                 raise UserError(f"{folder} lacks {name} of its network of {spec.layers} layers")

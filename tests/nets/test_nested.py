@@ -1,5 +1,6 @@
 """The networks inside a deep one: which there are, what they compute, and what they share."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -61,21 +62,62 @@ def test_one_inside_is_an_ordinary_network_of_the_same_numbers(name):
         assert torch.equal(inner(x), alone(x))
 
 
-def test_parameters_are_shared_and_statistics_are_not():
+def test_parameters_are_shared_and_statistics_are_from_the_second_stage_on_not():
     whole = lived_in("resnet20")
-    kept = {name: buffer.clone() for name, buffer in whole.named_buffers()}
     nested = Nested(whole, [8, 14])
     assert len(list(nested.parameters())) == len(list(whole.parameters()))
+    kept = {name: buffer.clone() for name, buffer in nested.named_buffers()}
     inner = nested.all[1].train()
-    before = {name: buffer.clone() for name, buffer in inner.named_buffers()}
-    loss = inner(torch.randn(8, 3, 32, 32)).square().sum()
-    loss.backward()
+    inner(torch.randn(8, 3, 32, 32)).square().sum().backward()
     grown = {name for name, p in whole.named_parameters() if p.grad is not None}
     assert grown == {name for name, _ in inner.named_parameters()}
-    assert all(torch.equal(buffer, kept[name]) for name, buffer in whole.named_buffers())
-    assert not any(torch.equal(buffer, before[name]) for name, buffer in inner.named_buffers())
-    other = nested.all[2]
-    assert all(torch.equal(buffer, kept[name]) for name, buffer in other.named_buffers())
+    changed = {n for n, b in nested.named_buffers() if not torch.equal(b, kept[n])}
+    shared = {n for n, _ in inner.named_buffers() if n.startswith(("stem.", "stages.0."))}
+    own = {n for n, _ in inner.named_buffers()} - shared
+    assert changed == {f"net.{n}" for n in shared} | {f"inner.8.{n}" for n in own}
+    assert {n for n in nested.statistics() if n.startswith("8/")} == {f"8/{n}" for n in own}
+
+
+def trained(nested: Nested, x: torch.Tensor, segments: dict[int, tuple[int, ...]]) -> list:
+    """Logits, gradients and statistics of a step in training mode."""
+    nested = copy.deepcopy(nested).train()
+    for net in nested.all:
+        net.segments = segments.get(net.layers, ())
+    torch.manual_seed(1)
+    logits = nested(x, 14, 8)
+    sum((some.square().sum() for some in logits), torch.zeros(())).backward()
+    return [*logits, *(p.grad for p in nested.parameters()), *nested.buffers()]
+
+
+@pytest.mark.parametrize("order", ["a", "e"])
+def test_what_they_have_in_common_is_computed_once(order):
+    """In one pass the same as one by one; the first stage's statistics count a batch once."""
+    spec = replace(ZOO["resnet20"], order=order)
+    torch.manual_seed(0)
+    nested, x = Nested(rk.create(spec), [8, 14]), torch.randn(4, 3, 32, 32)
+    found = trained(nested, x, {})
+    one = copy.deepcopy(nested).train()
+    alone = [one.net(x), *(net(x) for net in one.all[2:0:-1])]
+    assert all(torch.equal(a, b) for a, b in zip(found, alone, strict=False))
+    sum((some.square().sum() for some in alone), torch.zeros(())).backward()
+    gradients = [p.grad for p in one.parameters()]
+    for a, b in zip(found[3:], gradients, strict=False):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+    nested.train()(x, 14, 8)
+    counts = [b for n, b in nested.named_buffers() if n.endswith("num_batches_tracked")]
+    assert all(count == 1 for count in counts)
+
+
+@pytest.mark.parametrize(
+    "segments", [{20: (9,), 8: (3,), 14: (6,)}, {20: (1, 2, 1)}, {20: (2, 3), 14: (1, 1, 3)}]
+)
+def test_computed_anew_it_has_the_same_bits(segments):
+    """Wherever a segment ends: within the first stage, at its end, across it."""
+    torch.manual_seed(0)
+    nested = Nested(rk.create(replace(ZOO["resnet20"], drop_path=0.3)), [8, 14])
+    x = torch.randn(4, 3, 32, 32)
+    plain, anew = trained(nested, x, {}), trained(nested, x, segments)
+    assert all(torch.equal(a, b) for a, b in zip(plain, anew, strict=True))
 
 
 def test_statistics_come_back():

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from resnetkit.errors import UserError
 from resnetkit.nets.create import blank
 from resnetkit.nets.initialise import why_no_identity_start
+from resnetkit.nets.recompute import after, outputs, through
 from resnetkit.nets.resnet import ResNet
 from resnetkit.nets.spec import CONVOLUTIONS, ResNetSpec
 
@@ -59,21 +60,33 @@ def check_nested(spec: ResNetSpec) -> None:
 def inner_network(net: ResNet, spec: ResNetSpec) -> ResNet:
     """The network inside another that a spec says.
 
-    Its parameters are the other's own. Running statistics of its norms are its own, for what comes
-    into a stage depends on how many blocks there are before it; they begin as copies.
+    Its stem and its blocks in the first stage are the other's own, and so are all its parameters.
+    From the second stage on it has running statistics of its own, for what comes into a stage
+    depends on how many blocks there are before it; they begin as copies.
 
     Args:
         net: the whole.
         spec: what `inner_spec` gave, or another that differs from the whole's in its depths alone.
     """
     inner = blank(spec)
+    inner.stem = net.stem
+    inner.stages[0] = nn.Sequential(*list(net.stages[0].children())[: spec.depths[0]])
+    theirs = set(net.modules())
     for path, module in inner.named_modules():
+        if module in theirs:
+            continue
         outer = net.get_submodule(path)
         for name, _ in list(module.named_parameters(recurse=False)):
             setattr(module, name, getattr(outer, name))
         for name, _ in list(module.named_buffers(recurse=False)):
             setattr(module, name, getattr(outer, name).clone())
     return inner.train(net.training)
+
+
+def own_statistics(inner: ResNet, net: ResNet) -> dict[str, Tensor]:
+    """The buffers of a network inside another that are not the other's, by their names."""
+    theirs = set(net.buffers())
+    return {name: buffer for name, buffer in inner.named_buffers() if buffer not in theirs}
 
 
 class Nested(nn.Module):
@@ -97,15 +110,27 @@ class Nested(nn.Module):
         return [net for net in (self.net, *self.inner.values()) if isinstance(net, ResNet)]
 
     def forward(self, x: Tensor, *layers: int) -> tuple[Tensor, ...]:
-        """Logits (N, classes) of the whole, then of those inside it that are asked for."""
-        return self.net(x), *(self.inner[str(n)](x) for n in layers)
+        """Logits (N, classes) of the whole, then of those inside it that are asked for.
+
+        What they have in common, the stem and the first stage, is computed once.
+        """
+        if not layers:
+            return (self.net(x),)
+        inside = {net.layers: net for net in self.all[1:]}
+        nets, blocks = [self.net, *(inside[n] for n in layers)], self.net.blocks
+        counts = [len(blocks), *(net.spec.depths[0] for net in nets[1:])]
+        reached = outputs(blocks, self.net.segments, self.net.stem(x), counts)
+        return tuple(
+            net.head(net.pooled(through(net.blocks[n:], after(net.segments, n), reached[n])))
+            for net, n in zip(nets, counts, strict=True)
+        )
 
     def statistics(self) -> dict[str, Tensor]:
         """What those inside have of their own: `<layers>/<name of a buffer>`."""
         return {
-            f"{layers}/{name}": buffer
-            for layers, inner in self.inner.items()
-            for name, buffer in inner.named_buffers()
+            f"{net.layers}/{name}": buffer
+            for net in self.all[1:]
+            for name, buffer in own_statistics(net, self.net).items()
         }
 
     def load_statistics(self, tensors: Mapping[str, Tensor]) -> None:

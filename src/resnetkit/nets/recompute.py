@@ -1,7 +1,8 @@
 """Activation checkpointing: blocks are computed once more where gradients need their inside."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,14 @@ from torch.utils.checkpoint import checkpoint
 
 
 def through(blocks: Sequence[nn.Module], segments: Sequence[int], x: Tensor) -> Tensor:
-    """What the blocks make of x, one after the other.
+    """What the blocks make of x, one after the other; as `outputs` has it."""
+    return outputs(blocks, segments, x, {len(blocks)})[len(blocks)]
+
+
+def outputs(
+    blocks: Sequence[nn.Module], segments: Sequence[int], x: Tensor, counts: Collection[int]
+) -> dict[int, Tensor]:
+    """What comes out after so many blocks, for several such counts.
 
     Args:
         blocks: in order.
@@ -17,12 +25,24 @@ def through(blocks: Sequence[nn.Module], segments: Sequence[int], x: Tensor) -> 
             a segment is kept for the backward pass (Chen 2016, arXiv 1604.06174, section 3). What
             is inside the blocks after the last segment is kept as usual.
         x: for the first block.
+        counts: of blocks; a segment across one of them is taken as two.
     """
-    done = 0
-    for length in segments:
-        x = _recomputed(blocks[done : done + length], x)
-        done += length
-    for block in blocks[done:]:
+    anew, found, done = sum(segments), {0: x}, 0
+    for end in sorted({*accumulate(segments), *counts} - {0}):
+        piece = blocks[done:end]
+        x = _recomputed(piece, x) if end <= anew else _run(piece, x)
+        found[end], done = x, end
+    return {count: found[count] for count in counts}
+
+
+def after(segments: Sequence[int], blocks: int) -> tuple[int, ...]:
+    """What is left of segments after so many blocks."""
+    ends = [end - blocks for end in accumulate(segments) if end > blocks]
+    return tuple(b - a for a, b in pairwise([0, *ends]))
+
+
+def _run(blocks: Sequence[nn.Module], x: Tensor) -> Tensor:
+    for block in blocks:
         x = block(x)
     return x
 
@@ -32,16 +52,10 @@ def _recomputed(blocks: Sequence[nn.Module], x: Tensor) -> Tensor:
 
     What the blocks draw is drawn again; running statistics count the images once.
     """
-
-    def run(x: Tensor) -> Tensor:
-        for block in blocks:
-            x = block(x)
-        return x
-
     if not torch.is_grad_enabled():
-        return run(x)
+        return _run(blocks, x)
     return checkpoint(
-        run, x, use_reentrant=False,
+        _run, blocks, x, use_reentrant=False,
         context_fn=lambda: (contextlib.nullcontext(), _StatisticsKept(blocks)),
     )  # fmt: skip
 
