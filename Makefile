@@ -144,6 +144,7 @@ kill-growth: data
 
 depth-page: $(VENV)/.installed
 	$(PYTHON) scripts/depth_page.py
+	$(PYTHON) scripts/any_depth_page.py
 
 clean:
 	rm -rf $(VENV) $(PEERS) build src/*.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -60,7 +60,7 @@ def trained(arm: str, seed: int) -> dict:
 
 def side_by_side(depth: Depth) -> dict:
     """A depth or an early exit, as all were judged in turn, a batch of 256 at a time."""
-    about = ("layers", "early_exit", "exited", "images_per_second", "multiply_adds")
+    about = ("layers", "early_exit", "exited", "images_per_second", "parameters", "multiply_adds")
     return {name: getattr(depth, name) for name in about} | {"top1": depth.result.top1}
 
 

@@ -7,7 +7,7 @@ What is between the marks of a page is replaced; what was not measured yet is le
 
 import statistics
 
-from pages import DOCS, fill, machine_of, read, table
+from pages import DOCS, fill, machine_of, machines_of, read, table
 
 from resnetkit.report.style import BLUE, ORANGE, PALETTE, new_figure, plain_axes, save_figure
 
@@ -95,13 +95,6 @@ def growth(say: dict) -> list[str]:
             f"{statistics.median(times):.2f}" if times else "",
         ))  # fmt: skip
     return [machines_of(found), "", *table(say["growth"], rows)]
-
-
-def machines_of(found: dict) -> str:
-    """As `machine_of`, where runs of several machines have met."""
-    runs = [run for runs in found["runs"].values() for run in runs]
-    each = sorted({run["hardware"] for run in runs})
-    return machine_of(found | {"machine": found["machine"] | {"hardware": "; ".join(each)}})
 
 
 def ways(say: dict) -> list[str]:

@@ -23,6 +23,13 @@ def machine_of(found: dict) -> str:
     return f"{machine['hardware']}, {threads}, torch {machine['torch']}"
 
 
+def machines_of(found: dict) -> str:
+    """As `machine_of`, where runs of several machines have met."""
+    runs = [run for runs in found["runs"].values() for run in runs]
+    each = sorted({run["hardware"] for run in runs})
+    return machine_of(found | {"machine": found["machine"] | {"hardware": "; ".join(each)}})
+
+
 def table(head: str, rows: list[tuple[str, ...]]) -> list[str]:
     """The lines of a Markdown table; `head` is its first one."""
     columns = head.count("|") - 1
