@@ -22,8 +22,10 @@ from resnetkit.cli import main
 from resnetkit.flags import make_parser
 from resnetkit.sums import SUMS, sums_text
 from resnetkit.training.folds import FoldsFolder
-from resnetkit.training.recipe import Recipe, override, parse_recipe
+from resnetkit.training.recipe import Recipe
+from resnetkit.training.recipe_files import parse_recipe
 from resnetkit.training.run_folder import DataRecord
+from resnetkit.training.settings import override
 from tests.conftest import TINY
 from tests.mistakes import MISTAKES
 

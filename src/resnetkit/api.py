@@ -25,9 +25,11 @@ from resnetkit.ranks import RANK_TIMEOUT, is_first, join
 from resnetkit.terminal import TerminalObserver
 from resnetkit.training.folds import FoldsResult, cross_validate, holds_folds, resume_folds
 from resnetkit.training.observer import Observer
-from resnetkit.training.recipe import Recipe, override, read_recipe
+from resnetkit.training.recipe import Recipe
+from resnetkit.training.recipe_files import read_recipe
 from resnetkit.training.run_folder import RunFolder, read_metrics
 from resnetkit.training.session import RunResult, Session, resume_run, start_run
+from resnetkit.training.settings import override
 
 
 def train(

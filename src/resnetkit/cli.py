@@ -16,7 +16,7 @@ from resnetkit.files import check_can_draw
 from resnetkit.flags import make_parser
 from resnetkit.ranks import Quiet, RankError, end_process, is_first
 from resnetkit.sizes import check_side
-from resnetkit.training.recipe import flat_fields
+from resnetkit.training.settings import flat_fields
 
 SIGNAL_EXIT = 128
 """A command that a signal ended exits with this plus the signal's number, as shells do."""

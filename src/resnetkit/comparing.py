@@ -6,8 +6,9 @@ from pathlib import Path
 from resnetkit.errors import UserError
 from resnetkit.nets.summary import summarise
 from resnetkit.training.folds import holds_folds
-from resnetkit.training.recipe import Recipe, settings_of
+from resnetkit.training.recipe import Recipe
 from resnetkit.training.run_folder import DataRecord, RunFolder, read_metrics
+from resnetkit.training.settings import settings_of
 from resnetkit.training.setup import network_of
 
 RESULTS = ("epochs", "steps", "val_top1", "val_loss", "seconds", "images_per_second")

@@ -10,7 +10,9 @@ from typing import Any, NoReturn
 from resnetkit.config import Precision, parse
 from resnetkit.errors import UserError, not_one_of
 from resnetkit.nets.naming import NAMINGS
-from resnetkit.training.recipe import Recipe, flat_fields, named_recipes
+from resnetkit.training.recipe import Recipe
+from resnetkit.training.recipe_files import named_recipes
+from resnetkit.training.settings import flat_fields
 
 Run = Callable[[argparse.Namespace], int]
 

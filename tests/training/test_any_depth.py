@@ -16,7 +16,8 @@ from resnetkit.nets.nested import Nested
 from resnetkit.report import depths as depths_report
 from resnetkit.training import trainer as trainer_module
 from resnetkit.training.depths import inner_at, inner_loss
-from resnetkit.training.recipe import Recipe, override
+from resnetkit.training.recipe import Recipe
+from resnetkit.training.settings import override
 
 ANY = {"model": "resnet20", "any_depth": True, "limit": 160}
 

@@ -17,7 +17,7 @@ from resnetkit.terminal import TerminalObserver
 from resnetkit.training.folds import FoldsFolder
 from resnetkit.training.images import choose_images, open_images
 from resnetkit.training.observer import Observer
-from resnetkit.training.recipe import override
+from resnetkit.training.settings import override
 
 SETTINGS = {
     "model": "resnet8", "image_size": 28, "epochs": 2, "batch_size": 8, "folds": 3, "seed": 3,

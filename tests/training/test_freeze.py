@@ -6,7 +6,8 @@ from tests.training.runs import assert_equal_bits, stop_and_resume, train
 
 import resnetkit as rk
 from resnetkit.training.freeze import frozen_at, frozen_parts, layer_rates, parts
-from resnetkit.training.recipe import Recipe, override
+from resnetkit.training.recipe import Recipe
+from resnetkit.training.settings import override
 
 SETTINGS = {"epochs": 2, "limit": 64, "batch_size": 16}
 

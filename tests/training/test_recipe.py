@@ -6,17 +6,9 @@ from hypothesis import strategies as st
 
 from resnetkit import Recipe, UserError
 from resnetkit.nets.zoo import spec_of
-from resnetkit.training.recipe import (
-    DataRecipe,
-    Facts,
-    differences,
-    flat_fields,
-    named_recipes,
-    override,
-    parse_recipe,
-    read_recipe,
-    resolve,
-)
+from resnetkit.training.recipe import DataRecipe, Facts, resolve
+from resnetkit.training.recipe_files import named_recipes, parse_recipe, read_recipe
+from resnetkit.training.settings import differences, flat_fields, override
 
 SMALL = Facts(frozenset({(28, 28)}), grey=True)
 MIXED = Facts(frozenset({(400, 300), (500, 375)}), grey=False)

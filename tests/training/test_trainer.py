@@ -22,7 +22,7 @@ from resnetkit import machine
 from resnetkit.ranks import Ranks
 from resnetkit.training import session as session_module
 from resnetkit.training.observer import Observer
-from resnetkit.training.recipe import parse_recipe
+from resnetkit.training.recipe_files import parse_recipe
 
 
 def test_the_run_folder(undisturbed):
@@ -62,7 +62,8 @@ def test_another_seed_gives_other_bits(undisturbed, tmp_path):
 def bare_trainer(pieces: int) -> session_module.Trainer:
     """A trainer without data or run folder, for single steps."""
     from resnetkit.data.transform import Transform
-    from resnetkit.training.recipe import Recipe, override
+    from resnetkit.training.recipe import Recipe
+    from resnetkit.training.settings import override
 
     torch.manual_seed(0)
     net = rk.create("resnet8", channels=1).eval()

@@ -28,9 +28,10 @@ from resnetkit.machine import ready_machine
 from resnetkit.ranks import Ranks
 from resnetkit.training.images import check_classes, check_same_data, choose_images, open_images
 from resnetkit.training.observer import Observer
-from resnetkit.training.recipe import Recipe, differences, override, settings_of
+from resnetkit.training.recipe import Recipe
 from resnetkit.training.run_folder import DataRecord, RunFolder, free_name, read_metrics
 from resnetkit.training.session import RunResult, Session, resume_run, start_run, take_over
+from resnetkit.training.settings import differences, override, settings_of
 
 AVERAGED = ("val_loss", "val_top1", "val_map")
 """What of a fold's last line of metrics.jsonl is averaged over folds."""

@@ -1,16 +1,13 @@
 """`Recipe`: everything that decides what a training run computes, in one frozen dataclass."""
 
-import typing
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from importlib import resources
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Literal
 
-from resnetkit.config import Precision, check_ranges, from_plain, option, to_plain
+from resnetkit.config import Precision, check_ranges, option, to_plain
 from resnetkit.data.augmentation import Augmentation, Interpolation
-from resnetkit.errors import UserError, nearest
-from resnetkit.plain_yaml import read_yaml, yaml_line
+from resnetkit.errors import UserError
+from resnetkit.plain_yaml import yaml_line
 from resnetkit.sizes import MOST_PIXELS_A_SIDE
 
 
@@ -259,110 +256,6 @@ def _write(part: Any, lines: list[str], indent: str) -> None:
             _write(value, lines, indent + "  ")
         else:
             lines.append(f"{indent}{f.name}: {yaml_line(to_plain(value))}  # {f.metadata['help']}")
-
-
-_FOLDER = resources.files("resnetkit.training") / "recipes"
-
-
-def named_recipes() -> dict[str, str]:
-    """Names of the recipes that come with resnetkit -> what each is for."""
-    found = {
-        "default": "for anyone's images: 100 epochs, an hour for 60,000 small ones on two cores"
-    }
-    for file in sorted(_FOLDER.iterdir(), key=lambda f: f.name):
-        if file.name.endswith(".yaml"):
-            first = file.read_text(encoding="utf-8").splitlines()[0]
-            found[file.name.removesuffix(".yaml")] = first.lstrip("# ")
-    return found
-
-
-def read_recipe(name: str) -> Recipe:
-    """A recipe by name, or from a YAML file of one's own; keys not in it are the default's.
-
-    Raises:
-        UserError: no such name or file, YAML that is no plain data, an unknown key, a wrong value.
-    """
-    if name == "default":
-        return Recipe()
-    if name in named_recipes():
-        file = _FOLDER / f"{name}.yaml"
-        return parse_recipe(file.read_text(encoding="utf-8"), name)
-    path = Path(name)
-    if not path.is_file():
-        hint = nearest(name, named_recipes())
-        raise UserError(f"no recipe and no file is called {name!r}; {hint}")
-    try:
-        return parse_recipe(path.read_text(encoding="utf-8"), name)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{name}: cannot be read: {error}") from None
-
-
-def parse_recipe(text: str, where: str) -> Recipe:
-    """A recipe from YAML text; raises UserError."""
-    data = read_yaml(text, where)
-    data = {} if data is None else data
-    if isinstance(data, dict):
-        _check_places(data, where)
-    return from_plain(Recipe, data, where=where, base=Recipe())
-
-
-def _check_places(data: dict, where: str) -> None:
-    """Raise UserError for a setting that is known and lies under another key than its own."""
-    known, top = flat_fields(), {f.name for f in fields(Recipe)}
-    for key, value in data.items():
-        if key in top and known.get(key, (None,))[0] == key and not isinstance(value, dict):
-            raise UserError(f"{where}: {key} is a heading: write {key}: {{{key}: {value!s:.60}}}")
-    for part, keys in (("", data), *((k, v) for k, v in data.items() if isinstance(v, dict))):
-        for key in keys:
-            home = known.get(key, (part,))[0] or ""
-            if home != part and not (part == "" and key in top):
-                place = f"under {home}:" if home else "at the top level"
-                raise UserError(f"{where}: {key} belongs {place}")
-
-
-def flat_fields() -> dict[str, tuple[str | None, Any, Any]]:
-    """Every setting by its flat name: (the part of the recipe it lies in, its type, its field)."""
-    found = {}
-    top = typing.get_type_hints(Recipe)
-    for f in fields(Recipe):
-        kind = top[f.name]
-        if not is_dataclass(kind):
-            found[f.name] = (None, kind, f)
-            continue
-        hints = typing.get_type_hints(kind)
-        found |= {inner.name: (f.name, hints[inner.name], inner) for inner in fields(kind)}
-    return found
-
-
-def override(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
-    """The recipe with some settings, given by flat names, replaced.
-
-    Raises:
-        UserError: an unknown name, or a value that makes no sense.
-    """
-    known = flat_fields()
-    inside: dict[str, dict[str, Any]] = {}
-    for name, value in settings.items():
-        if name not in known:
-            raise UserError(f"unknown setting {name!r}; {nearest(name, known)}")
-        inside.setdefault(known[name][0] or "", {})[name] = value
-    changes = inside.pop("", {})
-    changes |= {part: to_plain(getattr(recipe, part)) | values for part, values in inside.items()}
-    return from_plain(Recipe, to_plain(recipe) | changes, where="", base=recipe)
-
-
-def settings_of(recipe: Recipe) -> dict[str, Any]:
-    """Every setting by its flat name."""
-    return {
-        name: getattr(getattr(recipe, part) if part else recipe, name)
-        for name, (part, _, _) in flat_fields().items()
-    }
-
-
-def differences(before: Recipe, after: Recipe) -> dict[str, str]:
-    """What differs between two recipes: setting -> `before -> after`."""
-    old, new = settings_of(before), settings_of(after)
-    return {name: f"{old[name]} -> {new[name]}" for name in old if old[name] != new[name]}
 
 
 @dataclass(frozen=True)

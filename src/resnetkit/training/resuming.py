@@ -5,9 +5,10 @@ from typing import Any
 
 from resnetkit.errors import UserError
 from resnetkit.training import checkpoint
-from resnetkit.training.recipe import Recipe, differences, override
+from resnetkit.training.recipe import Recipe
 from resnetkit.training.run_folder import RunFolder
 from resnetkit.training.schedule import depends_on_length
+from resnetkit.training.settings import differences, override
 from resnetkit.training.snapshot import check_same_recipe
 
 

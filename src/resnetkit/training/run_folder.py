@@ -13,7 +13,8 @@ from resnetkit.config import from_plain, to_plain
 from resnetkit.errors import UserError
 from resnetkit.files import remove_tree, whole_folder
 from resnetkit.sums import SUMS, check_sum, read_listed, replace_listed, sums_text
-from resnetkit.training.recipe import Recipe, parse_recipe
+from resnetkit.training.recipe import Recipe
+from resnetkit.training.recipe_files import parse_recipe
 
 METRICS = (
     "epoch", "step", "lr", "train_loss", "train_top1", "val_loss", "val_top1",

@@ -14,8 +14,9 @@ from resnetkit.nets.nested import Nested
 from resnetkit.nets.resnet import ResNet, with_layout
 from resnetkit.nets.spec import ResNetSpec
 from resnetkit.training import checkpoint
-from resnetkit.training.recipe import Recipe, differences
+from resnetkit.training.recipe import Recipe
 from resnetkit.training.schedule import depends_on_length
+from resnetkit.training.settings import differences
 
 if TYPE_CHECKING:
     from resnetkit.training.trainer import Trainer
