@@ -205,6 +205,8 @@ MISTAKES = [
     ("train fashion-mnist --dropout -0.5", "dropout must be at least 0"),
     ("train fashion-mnist --center-crop 0", "center_crop must be at least 0.01"),
     ("train fashion-mnist --interpolation cubic", "did you mean bicubic?"),
+    ("recipes fats", "no recipe and no file is called 'fats'; did you mean fast"),
+    ("recipes default fast best", "two at a time, not 3"),
     ("deepen {run}", "the following arguments are required: --out"),
     ("deepen {run} --out {tmp}/deeper", "say how deep"),
     ("deepen {run} --to resnet8 --out {tmp}/deeper", "resnet8 is"),

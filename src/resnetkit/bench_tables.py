@@ -1,7 +1,7 @@
 """What `resnetkit bench` measured, as text for a terminal."""
 
 from resnetkit.benching.results import BenchResult, BenchRow, Spread
-from resnetkit.tables import giga, make_table, table_text
+from resnetkit.columns import giga, make_table, table_text
 
 
 def measured(found: BenchResult) -> str:

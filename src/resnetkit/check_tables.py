@@ -1,7 +1,7 @@
 """What `resnetkit check` found, as text for a terminal."""
 
+from resnetkit.columns import make_table, table_text
 from resnetkit.data.examine import Examination, Twins
-from resnetkit.tables import make_table, table_text
 
 MOST = 8
 """Lines of a list that is shown in part; --json has all of it."""

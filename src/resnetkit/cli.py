@@ -42,6 +42,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         "shrink": shrink,
         "bench": bench,
         "models": models,
+        "recipes": recipes,
     }
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name is printed in its own bytes
         utf8 = sys.stdout.encoding.lower() == "utf-8"
@@ -346,6 +347,29 @@ def models(options: argparse.Namespace) -> int:
         print(tables.zoo(found))
     else:
         print("\n\n".join(tables.stages(name, size, summary) for name, size, summary in found))
+    return 0
+
+
+def recipes(options: argparse.Namespace) -> int:
+    """`resnetkit recipes [NAME [OTHER]]`."""
+    from resnetkit import recipe_tables
+    from resnetkit.config import to_plain
+    from resnetkit.training.recipe_files import about, named_recipes, read_recipe
+    from resnetkit.training.settings import different
+
+    names = options.names
+    if len(names) > 2:
+        raise UserError(f"recipes are compared two at a time, not {len(names)}")
+    found = [read_recipe(name) for name in names]
+    if not found:
+        known = named_recipes()
+        print(json.dumps(known) if options.json else recipe_tables.listed(known))
+    elif len(found) == 1:
+        text = "".join(f"# {line}\n" for line in about(names[0])) + found[0].to_yaml()
+        print(json.dumps(to_plain(found[0])) if options.json else text.rstrip("\n"))
+    else:
+        rows = different(*found)
+        print(json.dumps(rows) if options.json else recipe_tables.side_by_side(tuple(names), rows))
     return 0
 
 

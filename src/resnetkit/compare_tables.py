@@ -1,9 +1,7 @@
 """What `resnetkit compare` found, as text for a terminal."""
 
-from typing import Any
-
+from resnetkit.columns import make_table, shown, table_text
 from resnetkit.comparing import ComparedRun, Comparison
-from resnetkit.tables import make_table, table_text
 from resnetkit.training.few import counted
 
 
@@ -22,12 +20,8 @@ def comparison(found: Comparison) -> str:
         return "\n".join([*lines, "the recipes are the same"])
     settings = make_table(("Setting", False), *((name, False) for name in names))
     for name, values in found.differences.items():
-        settings.add_row(name, *map(_shown, values))
+        settings.add_row(name, *map(shown, values))
     return "\n".join([*lines, table_text(settings).strip("\n")])
-
-
-def _shown(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _finished(run: ComparedRun) -> str:

@@ -244,6 +244,12 @@ def _bench(parser: Parser) -> None:
     _machine(parser, workers=False)
 
 
+def _recipes(parser: Parser) -> None:
+    help_names = "a recipe, or a YAML file of your own; two are set side by side"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=help_names)
+    _json(parser)
+
+
 _COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "train": ("train a network on labelled images", _train),
     "evaluate": ("judge a trained network on labelled images, each counted once", _evaluate),
@@ -255,6 +261,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "convert": ("write weights under the tensor names of torchvision or timm, or back", _convert),
     "bench": ("measure networks on this machine: images/s, milliseconds, memory", _bench),
     "models": ("list networks and what they cost, or show one stage by stage", _models),
+    "recipes": ("list recipes, explain one line by line, or show how two differ", _recipes),
 }
 
 

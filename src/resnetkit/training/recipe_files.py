@@ -2,6 +2,8 @@
 
 from dataclasses import fields
 from importlib import resources
+from importlib.resources.abc import Traversable
+from itertools import takewhile
 from pathlib import Path
 
 from resnetkit.config import from_plain
@@ -15,14 +17,23 @@ _FOLDER = resources.files("resnetkit.training") / "recipes"
 
 def named_recipes() -> dict[str, str]:
     """Names of the recipes that come with resnetkit -> what each is for."""
-    found = {
-        "default": "for anyone's images: 100 epochs, an hour for 60,000 small ones on two cores"
-    }
-    for file in sorted(_FOLDER.iterdir(), key=lambda f: f.name):
-        if file.name.endswith(".yaml"):
-            first = file.read_text(encoding="utf-8").splitlines()[0]
-            found[file.name.removesuffix(".yaml")] = first.lstrip("# ")
-    return found
+    files = sorted(file.name for file in _FOLDER.iterdir() if file.name.endswith(".yaml"))
+    names = ["default", *(name.removesuffix(".yaml") for name in files)]
+    return {name: about(name)[0] for name in names}
+
+
+def about(name: str) -> list[str]:
+    """What a recipe says of itself: the comment that its file begins with, line by line."""
+    if name == "default":
+        return ["for anyone's images: 100 epochs, an hour for 60,000 small ones on two cores"]
+    lines = _file(name).read_text(encoding="utf-8").splitlines()
+    return [line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), lines)]
+
+
+def _file(name: str) -> Traversable | Path:
+    """The file of a recipe by name, or one of one's own."""
+    own = _FOLDER / f"{name}.yaml"
+    return own if own.is_file() else Path(name)
 
 
 def read_recipe(name: str) -> Recipe:
@@ -33,15 +44,12 @@ def read_recipe(name: str) -> Recipe:
     """
     if name == "default":
         return Recipe()
-    if name in named_recipes():
-        file = _FOLDER / f"{name}.yaml"
-        return parse_recipe(file.read_text(encoding="utf-8"), name)
-    path = Path(name)
-    if not path.is_file():
+    file = _file(name)
+    if not file.is_file():
         hint = nearest(name, named_recipes())
         raise UserError(f"no recipe and no file is called {name!r}; {hint}")
     try:
-        return parse_recipe(path.read_text(encoding="utf-8"), name)
+        return parse_recipe(file.read_text(encoding="utf-8"), name)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{name}: cannot be read: {error}") from None
 

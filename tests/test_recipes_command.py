@@ -1,0 +1,44 @@
+"""`resnetkit recipes`: all of them, one explained, two compared."""
+
+import json
+
+import pytest
+
+from resnetkit.cli import main
+from resnetkit.training.recipe_files import about, named_recipes, parse_recipe, read_recipe
+from resnetkit.training.settings import flat_fields
+
+
+def said(capsys, *words: str) -> str:
+    assert main(["recipes", *words]) == 0
+    return capsys.readouterr().out
+
+
+def test_all_of_them_with_what_each_is_for(capsys):
+    lines = said(capsys).splitlines()[2:]
+    assert [line.split()[0] for line in lines] == list(named_recipes())
+    assert all(
+        purpose in line for line, purpose in zip(lines, named_recipes().values(), strict=True)
+    )
+    assert json.loads(said(capsys, "--json")) == named_recipes()
+
+
+@pytest.mark.parametrize("name", list(named_recipes()))
+def test_what_is_printed_of_one_is_that_recipe(name, capsys, tmp_path):
+    text = said(capsys, name)
+    assert text.startswith(f"# {about(name)[0]}\n")
+    assert parse_recipe(text, name) == read_recipe(name)
+    settings = [line for line in text.splitlines() if ": " in line and not line.startswith("#")]
+    assert len(settings) == len(flat_fields())
+    assert all("  # " in line for line in settings)
+    (tmp_path / "mine.yaml").write_text(text)
+    assert read_recipe(str(tmp_path / "mine.yaml")) == read_recipe(name)
+
+
+def test_where_two_differ(capsys, tmp_path):
+    (tmp_path / "mine.yaml").write_text("# mine\noptimiser:\n  lr: 0.3\ndata: {mirror: true}\n")
+    words = ["default", str(tmp_path / "mine.yaml")]
+    assert json.loads(said(capsys, *words, "--json")) == {"lr": [0.1, 0.3], "mirror": [False, True]}
+    rows = [line.split() for line in said(capsys, *words).splitlines()[2:]]
+    assert rows == [["mirror", "no", "yes"], ["lr", "0.1", "0.3"]]
+    assert said(capsys, "fast", "fast") == "fast and fast are the same\n"
