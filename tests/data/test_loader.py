@@ -153,7 +153,13 @@ class OneByOne:
         return len(self.source)
 
 
-@pytest.mark.parametrize("how", [None, STRONG, Augmentation(crop="shift", alternate=True)])
+@pytest.mark.parametrize(
+    "how",
+    [
+        None, STRONG, Augmentation(crop="shift", alternate=True), Augmentation(policy="rand"),
+        Augmentation(policy="trivial"), Augmentation(policy="auto"),
+    ],
+)  # fmt: skip
 def test_pictures_in_memory_are_those_loaded_one_by_one(some, how):
     whole, single = (
         Loader(source, GREY, 32, augmentation=how, seed=3, workers=1)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from resnetkit.data.augmentation import Augmentation
+from resnetkit.data.policies import with_policy
 from resnetkit.data.transform import Transform
 
 DRAWS = 12
@@ -19,7 +20,7 @@ DRAWS = 12
 MOST_RATIO = 4 / 3
 """Of a random box's sides."""
 
-_ORDER, _PICTURES, _MIRROR = 0, 1, 6  # which stream of random numbers of an epoch
+_ORDER, _PICTURES, _MIRROR, _POLICY = 0, 1, 6, 7  # which stream of random numbers of an epoch
 _STEP = 5  # which stream of random numbers of a seed
 
 
@@ -49,13 +50,16 @@ def augment(squares: torch.Tensor, how: Augmentation, draws: np.ndarray) -> torc
     Args:
         squares: may be changed in place.
         how: what may happen.
-        draws: DRAWS uniform numbers in [0, 1) a picture.
+        draws: as `picture_draws` gave them for `how`.
     """
     if how.crop == "shift" and how.shift:
         squares = _shifted(squares, how.shift, draws[:, 4:6])
     if how.flip and how.crop != "resized":
         mirrored = torch.from_numpy(np.flatnonzero(draws[:, 6] < 0.5)).to(squares.device)
         squares.index_copy_(0, mirrored, squares.index_select(0, mirrored).flip(2))
+    if how.policy != "none":  # Pillow's operations are the CPU's
+        changed = with_policy(squares.cpu().numpy(), how, draws[:, DRAWS:])
+        squares = torch.from_numpy(changed).to(squares.device)
     for row in np.flatnonzero(draws[:, 7] < how.erase):
         top, bottom, left, right = _erased_box(squares.shape[1], draws[row, 8:12])
         squares[row, top:bottom, left:right] = 128
@@ -85,15 +89,20 @@ def epoch_order(seed: int, epoch: int, images: int) -> np.ndarray:
     return np.random.Generator(_stream(seed, epoch, _ORDER)).permutation(images)
 
 
-def picture_draws(seed: int, epoch: int, start: int, count: int) -> np.ndarray:
-    """The draws of the pictures at positions start, start + 1, ...: float64 (count, DRAWS).
+def picture_draws(seed: int, epoch: int, start: int, count: int, policy: int = 0) -> np.ndarray:
+    """The draws of the pictures at positions start, start + 1, ...: float64 (count, numbers).
+
+    Each has DRAWS numbers, then `policy` ones, a multiple of 4, from a stream of their own.
 
     Philox is a counter-based generator (Salmon 2011): position p begins at counter p * DRAWS / 4,
     so that its row is the same whichever batch it is asked for in.
     """
-    stream = _stream(seed, epoch, _PICTURES)
-    stream.advance(start * DRAWS // 4)
-    return np.random.Generator(stream).random((count, DRAWS))
+    found = []
+    for which, width in ((_PICTURES, DRAWS), (_POLICY, policy)):
+        stream = _stream(seed, epoch, which)
+        stream.advance(start * width // 4)
+        found.append(np.random.Generator(stream).random((count, width)))
+    return np.hstack(found)
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:

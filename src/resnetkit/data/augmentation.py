@@ -25,6 +25,21 @@ class Augmentation:
     alternate: bool = option(
         False, "with flip: mirror a picture in every other epoch, not by chance"
     )
+    policy: Literal["none", "rand", "trivial", "auto"] = option(
+        "none",
+        "colours and shapes changed by Pillow's operations: RandAugment, TrivialAugment, or "
+        "AutoAugment's for ImageNet",
+    )
+    policy_ops: int = option(2, "with policy rand: operations a picture", least=1, most=10)
+    policy_magnitude: float = option(
+        0.3, "with policy rand: how far they go, as part of their ranges", least=0, most=1
+    )
+    policy_chance: float = option(
+        1.0, "with policy rand: how often each is carried out", least=0, most=1
+    )
+    policy_spread: float = option(
+        0.0, "with policy rand: the magnitude's deviation, from picture to picture", least=0, most=1
+    )
     erase: float = option(0.25, "chance that a random box is made grey", least=0, most=1)
 
     def __post_init__(self):

@@ -19,6 +19,7 @@ from resnetkit.data.augment import (
 )
 from resnetkit.data.augmentation import Augmentation
 from resnetkit.data.decode import BadImage
+from resnetkit.data.policies import draws_needed
 from resnetkit.data.sources import Source, array_of
 from resnetkit.data.threads import on_one_core
 from resnetkit.data.transform import Transform
@@ -117,7 +118,7 @@ class Loader:
             chosen, draws = np.arange(start, end), None
         else:
             chosen = _order(self.seed, epoch, len(self.source))[start:end]
-            draws = picture_draws(self.seed, epoch, start, end - start)
+            draws = picture_draws(self.seed, epoch, start, end - start, policy=draws_needed(how))
             if how.alternate:
                 draws = every_other_epoch(draws, self.seed, epoch, chosen, len(self.source))
         squares, kept = self._squares(chosen, draws)
