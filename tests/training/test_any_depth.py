@@ -16,6 +16,7 @@ from resnetkit.nets.nested import Nested
 from resnetkit.report import depths as depths_report
 from resnetkit.training import trainer as trainer_module
 from resnetkit.training.depths import inner_at, inner_loss
+from resnetkit.training.loss import Loss
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.settings import override
 
@@ -150,12 +151,12 @@ def test_every_depth_has_its_turn():
 @pytest.mark.parametrize("labels", [torch.tensor([1, 0]), torch.tensor([[1, 1], [0, 1]])])
 def test_what_is_taught_is_what_the_whole_says(labels):
     """Where the whole network is sure of the labels, being taught and learning are one."""
-    recipe = override(Recipe(), {"any_depth": True, "label_smoothing": 0})
+    several = labels.ndim == 2
     sure = 100 * (functional.one_hot(labels, 2) if labels.ndim == 1 else labels).float() - 50
     logits = torch.randn(2, 2)
-    taught, learned = (
-        inner_loss(logits, sure, labels, override(recipe, {"taught": share})) for share in (1, 0)
-    )
+    loss = Loss(binary=several, several=several)
+    labels = labels.to(torch.uint8) if several else labels
+    taught, learned = (inner_loss(loss, logits, sure, labels, share) for share in (1, 0))
     torch.testing.assert_close(taught, learned)
 
 

@@ -41,6 +41,15 @@ class Augmentation:
         0.0, "with policy rand: the magnitude's deviation, from picture to picture", least=0, most=1
     )
     erase: float = option(0.25, "chance that a random box is made grey", least=0, most=1)
+    mixup: float = option(
+        0.0, "mix pictures and labels of a batch; alpha of its Beta distribution", least=0, most=100
+    )
+    cutmix: float = option(
+        0.0,
+        "put boxes of pictures into others, labels by area; alpha, as of mixup",
+        least=0,
+        most=100,
+    )
 
     def __post_init__(self):
         """Check the ranges."""

@@ -9,7 +9,7 @@ from resnetkit.errors import UserError
 from resnetkit.nets.nested import Nested, check_nested, inner_layers, inner_spec
 from resnetkit.nets.resnet import ResNet
 from resnetkit.nets.spec import ResNetSpec
-from resnetkit.training.loss import loss_and_right, taught_loss
+from resnetkit.training.loss import Loss
 from resnetkit.training.recipe import Recipe
 
 
@@ -51,12 +51,11 @@ def inner_at(recipe: Recipe, step: int) -> tuple[int, ...]:
     return (layers[step_seed(recipe.seed, step, 0) % len(layers)],)
 
 
-def inner_loss(logits: Tensor, whole: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
+def inner_loss(loss: Loss, logits: Tensor, whole: Tensor, labels: Tensor, taught: float) -> Tensor:
     """The sum of the images' losses of a network inside.
 
     It learns from what the whole network says (distillation in place: Yu 2019, arXiv 1903.05134,
     section 3.3), and from the labels, by the recipe's `taught`.
     """
-    share = recipe.depth.taught
-    learned, _ = loss_and_right(logits, labels, recipe.optimiser.label_smoothing)
-    return share * taught_loss(logits, whole, labels) + (1 - share) * learned
+    learned, _ = loss(logits, labels)
+    return taught * loss.taught(logits, whole) + (1 - taught) * learned

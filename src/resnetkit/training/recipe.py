@@ -78,6 +78,9 @@ class OptimiserRecipe:
         None, "keep a moving average of the weights, e.g. 0.999", least=0, most=0.999999
     )
     accumulate: int = option(1, "compute a batch in this many pieces, for less memory", least=1)
+    loss: Literal["cross-entropy", "bce"] = option(
+        "cross-entropy", "bce: a yes or no for each class; always so for several classes an image"
+    )
     label_smoothing: float = option(
         0.1, "share of a label spread over all classes", least=0, most=0.99
     )

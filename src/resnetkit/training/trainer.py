@@ -20,7 +20,8 @@ from resnetkit.training import checkpoint, snapshot
 from resnetkit.training.depths import inner_at, inner_loss
 from resnetkit.training.freeze import layer_rates
 from resnetkit.training.growth import growths, spec_at
-from resnetkit.training.loss import loss_and_right, more_metrics
+from resnetkit.training.loss import Loss, more_metrics
+from resnetkit.training.mixing import mixed
 from resnetkit.training.nonfinite import ForwardWatch, NonFinite, first_bad_gradient
 from resnetkit.training.observer import Observer, Pulse
 from resnetkit.training.optim import Ema, Optimiser
@@ -232,12 +233,16 @@ class Trainer:
         """The sum of a piece's losses, with those inside and without; how many are right."""
         x = self.transform.normalise(images.to(self.device, non_blocking=True))
         labels = labels.to(self.device, non_blocking=True)
-        recipe, inner = self.recipe, inner_at(self.recipe, step)
-        logits, *inside = self.replica.forward(x, model, *inner)
-        own, right = loss_and_right(logits, labels, recipe.optimiser.label_smoothing)
+        recipe, judge = self.recipe, Loss.of(self.recipe)
+        x, labels = mixed(
+            x, labels, recipe.augmentation, self.net.spec.classes,
+            seed=recipe.seed, step=step, rank=self.ranks.rank,
+        )  # fmt: skip
+        logits, *inside = self.replica.forward(x, model, *inner_at(recipe, step))
+        own, right = judge(logits, labels)
         loss = own
         for answers in inside:
-            loss = loss + inner_loss(answers, logits, labels, recipe)
+            loss = loss + inner_loss(judge, answers, logits, labels, recipe.depth.taught)
         return loss, own, right
 
     def optimiser_step(self, finite: torch.Tensor) -> None:
