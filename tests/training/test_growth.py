@@ -48,7 +48,7 @@ def test_stopped_and_resumed_ends_in_the_same_bits(grown, tmp_path, monkeypatch,
     assert_equal_bits(grown, tmp_path / "run")
 
 
-@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw", "lamb"])
 def test_growing_changes_no_output_and_forgets_nothing(tmp_path, monkeypatch, optimiser):
     seen = []
 

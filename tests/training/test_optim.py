@@ -64,7 +64,62 @@ def test_adamw():
     torch.testing.assert_close(net.weight.data, w)
 
 
-@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_lars():
+    """You 2017, algorithm 1: the momentum holds steps, the rate in them; biases as by SGD."""
+    torch.manual_seed(0)
+    net, gradients = Two(), some_gradients()
+    w, b = net.weight.detach().clone(), net.bias.detach().clone()
+    v, u = torch.zeros_like(w), torch.zeros_like(b)
+    for g, h in gradients:
+        local = 0.02 * w.norm() / (g.norm() + 0.05 * w.norm())
+        v, u = 0.9 * v + 0.5 * local * (g + 0.05 * w), 0.9 * u + 0.5 * h
+        w, b = w - v, b - u
+    steps(net, OptimiserRecipe(optimiser="lars", lr=0.5, weight_decay=0.05, trust=0.02), gradients)
+    torch.testing.assert_close(net.weight.data, w)
+    torch.testing.assert_close(net.bias.data, b)
+
+
+def test_lamb():
+    """You 2019, algorithm 2, with corrected means; biases as by Adam."""
+    torch.manual_seed(0)
+    net, gradients = Two(), some_gradients()
+    x = [p.detach().clone() for p in net.parameters()]
+    m, v = [0 * p for p in x], [0 * p for p in x]
+    for t, pair in enumerate(gradients, 1):
+        for i, g in enumerate(pair):
+            m[i], v[i] = 0.9 * m[i] + 0.1 * g, 0.999 * v[i] + 0.001 * g**2
+            r = (m[i] / (1 - 0.9**t)) / ((v[i] / (1 - 0.999**t)).sqrt() + 1e-6)
+            r = r + (0.05 * x[i] if i == 0 else 0)
+            x[i] = x[i] - 0.01 * (x[i].norm() / r.norm() if i == 0 else 1) * r
+    steps(net, OptimiserRecipe(optimiser="lamb", lr=0.01, weight_decay=0.05), gradients)
+    for p, expected in zip(net.parameters(), x, strict=True):  # steps are counted in float32
+        torch.testing.assert_close(p.data, expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["lars", "lamb"])
+def test_weights_of_zero_can_leave_it(kind):
+    net = Two()
+    torch.nn.init.zeros_(net.weight)
+    steps(net, OptimiserRecipe(optimiser=kind, lr=0.01), some_gradients(1))
+    assert net.weight.isfinite().all()
+    assert (net.weight != 0).all()
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw", "lars", "lamb"])
+def test_a_step_that_is_left_out_changes_nothing(kind):
+    torch.manual_seed(0)
+    net, (once, again) = Two(), some_gradients(2)
+    optimiser = Optimiser(net, OptimiserRecipe(optimiser=kind, lr=0.01))
+    net.weight.grad, net.bias.grad = once
+    optimiser.step(skip=torch.zeros(()))
+    before = [t.clone() for t in (*net.parameters(), *optimiser.tensors().values())]
+    net.weight.grad, net.bias.grad = (float("nan") * each for each in again)
+    optimiser.step(skip=torch.ones(()))
+    after = [*net.parameters(), *optimiser.tensors().values()]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw", "lars", "lamb"])
 def test_state_goes_into_tensors_and_back(kind):
     recipe, gradients = OptimiserRecipe(optimiser=kind, lr=0.01), some_gradients(6)
     torch.manual_seed(1)
@@ -84,7 +139,7 @@ def test_state_goes_into_tensors_and_back(kind):
     assert torch.equal(whole.bias, broken.bias)
 
 
-@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+@pytest.mark.parametrize("kind", ["sgd", "adamw", "lars", "lamb"])
 def test_weights_that_lie_channels_last_learn_the_same(kind):
     """What is learnt does not depend on the layout, and the state has the weights' shape."""
     recipe = OptimiserRecipe(optimiser=kind, lr=0.01)

@@ -34,6 +34,7 @@ def test_stopped_and_resumed_ends_in_the_same_bits(undisturbed, tmp_path, monkey
         {"channels_last": False, "ema": None},
         {"precision": "fp32", "accumulate": 3},
         {"optimiser": "adamw", "lr": 0.01, "ema": None},
+        {"optimiser": "lamb", "lr": 0.01, "policy": "trivial", "mixup": 0.2},
         {"model": "preresnet110", "limit": 64, "batch_size": 16, "schedule": "one-cycle"},
         {"model": "resnet8", "identity_start": True, "image_size": 33, "crop": "resized"},
     ],

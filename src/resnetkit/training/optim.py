@@ -7,13 +7,14 @@ from typing import Generic, TypeVar
 import torch
 from torch import nn
 
+from resnetkit.training.large_batch import Lamb, Lars
 from resnetkit.training.recipe import OptimiserRecipe
 
 Net = TypeVar("Net", bound=nn.Module)
 
 
 class Optimiser:
-    """The recipe's optimiser over all parameters of a network, fused into one kernel a step.
+    """The recipe's optimiser over all parameters of a network, torch's own fused into one kernel.
 
     torch's kernel reads a tensor in the order of its dimensions. It is given views of weights and
     gradients whose dimensions are in the order of memory: of channels-last ones it would make
@@ -50,6 +51,10 @@ class Optimiser:
         lr, decay = recipe.lr, recipe.weight_decay
         if recipe.optimiser == "adamw":
             return torch.optim.AdamW(groups, lr, weight_decay=decay, fused=True)
+        if recipe.optimiser == "lamb":
+            return Lamb(groups, lr, decay)
+        if recipe.optimiser == "lars":
+            return Lars(groups, lr, recipe.momentum, decay, recipe.trust)
         sgd = torch.optim.SGD(
             groups, lr, recipe.momentum, weight_decay=decay, nesterov=recipe.nesterov, fused=True
         )
@@ -99,7 +104,7 @@ class Optimiser:
             if value.ndim:
                 laid_out = torch.empty_like(parameter).copy_(value)
                 self._optimiser.state[view][key] = _by_memory(laid_out, parameter)
-            else:  # AdamW counts its steps
+            else:  # AdamW and LAMB count their steps
                 self._optimiser.state[view][key] = value.to(parameter.device, copy=True)
 
 

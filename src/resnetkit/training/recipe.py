@@ -64,10 +64,15 @@ class DataRecipe:
 class OptimiserRecipe:
     """How weights follow gradients."""
 
-    optimiser: Literal["sgd", "adamw"] = option("sgd", "SGD with momentum, or AdamW")
+    optimiser: Literal["sgd", "adamw", "lars", "lamb"] = option(
+        "sgd", "SGD with momentum, AdamW; for large batches LARS or LAMB"
+    )
     lr: float = option(0.1, "highest learning rate", least=0)
-    momentum: float = option(0.9, "of SGD", least=0, most=0.9999)
+    momentum: float = option(0.9, "of SGD and LARS", least=0, most=0.9999)
     nesterov: bool = option(True, "SGD looks ahead (Nesterov)")
+    trust: float = option(
+        0.001, "of LARS: length of a step over that of the weights, at rate 1", least=0, most=1
+    )
     weight_decay: float = option(5e-4, "pull towards zero", least=0)
     layer_decay: float = option(
         1.0, "rate of every stage as part of the next one's, the head's being 1", least=0.01, most=1
