@@ -5,9 +5,10 @@ import time
 import numpy as np
 import pytest
 
+from resnetkit.data.augmentation import Augmentation
 from resnetkit.data.cache import Cached, DiskStore, MemoryStore
 from resnetkit.data.loader import Loader
-from resnetkit.data.sources import FileSource
+from resnetkit.data.sources import ArraySource, FileSource
 from resnetkit.data.transform import Transform
 from resnetkit.training.waiting import Waiting
 
@@ -18,7 +19,11 @@ def slow(batches: int, seconds: float):
         yield number
 
 
-def loader(store=None) -> Loader:
+def loader(store=None, *, resident: bool = False) -> Loader:
+    if resident:
+        images = np.zeros((4, 8, 8, 3), np.uint8)
+        source = ArraySource(images, np.arange(4), "some")
+        return Loader(source, Transform(size=8), 2, augmentation=Augmentation(policy="rand"))
     source = FileSource(["a.jpg", "b.jpg"], np.array([0, 1]))
     return Loader(Cached(source, store) if store else source, Transform(size=8), 2)
 
@@ -47,4 +52,5 @@ def test_the_remedy_fits_what_is_there(tmp_path):
     broken.failed = "No space left on device"
     assert "--workers" in waited(0.6, 2, store=roomy)[1]
     assert "--cache-size" in waited(0.6, 2, store=full)[1]
+    assert "--policy" in waited(0.6, 2, resident=True)[1]
     assert "No space left" in waited(0.6, 2, store=broken)[1]

@@ -44,6 +44,8 @@ class Waiting:
 
 def _remedy(loader: Loader) -> str:
     source = loader.source
+    if loader.resident is not None:
+        return "give more --workers, or leave --policy out"
     if not isinstance(source, Cached):
         return "keep decoded images with --cache memory or --cache FOLDER, or give more --workers"
     if source.store.failed:
