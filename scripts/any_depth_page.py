@@ -169,7 +169,7 @@ def draw(found: dict, language: str) -> None:
         top1 = 100 * mean(row["top1"] for row in seeds)
         cost = round(mean(row["parameters"] for row in seeds))
         if loss is not None:
-            points.append(Point("exit", f"{loss:.1%}", early.format(loss), rate, top1, cost))
+            points.append(Point("exit", f"{loss:.1%}", early.format(loss), rate, top1, 0))
             continue
         points.append(Point("one", f"{n}", one.format(n), rate, top1, cost))
         top1 = 100 * mean(run["test_top1"] for run in found["runs"][f"resnet{n}"])

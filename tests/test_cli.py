@@ -360,7 +360,9 @@ def test_one_picture_or_several_and_the_same_default_everywhere(finished_run, cl
     told = classifier.predict([str(path)])
     assert told == classifier.predict(path) == classifier.predict(str(path))
     assert told == rk.predict(classifier, path) == rk.predict(classifier, [path])
-    commands = "train evaluate predict compare check deepen shrink convert bench models".split()
+    commands = (
+        "train evaluate predict compare check deepen shrink convert bench models recipes".split()
+    )
     parser = make_parser(dict.fromkeys(commands))
     options = parser.parse_args(["predict", str(finished_run), str(path)])
     assert (options.top, options.batch_size) == (inference.TOP, inference.BATCH_SIZE)

@@ -74,9 +74,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def train(options: argparse.Namespace) -> int:
     """`resnetkit train DATA`."""
-    from resnetkit import api
-    from resnetkit.training.few import counted
-    from resnetkit.training.run_folder import read_metrics
+    from resnetkit import api, run_told
     from resnetkit.training.session import RunResult, Session
 
     given = vars(options)
@@ -92,63 +90,28 @@ def train(options: argparse.Namespace) -> int:
         return 0 if result.interrupted is None else SIGNAL_EXIT + result.interrupted
     if not isinstance(result, RunResult):
         return _folds(result, options)
-    run = result.run
     if options.json:
         keys = ("run", "steps", "epochs", "seconds", "val_top1", "resumed_at", "waiting")
         print(json.dumps({key: getattr(result, key) for key in keys}))
     if result.interrupted is not None:
-        say(f"stopped at step {result.steps:,} and saved; go on with:")
-        say(_go_on(run, options))
+        say(run_told.stopped(result, options))
         return SIGNAL_EXIT + result.interrupted
-    rows = read_metrics(Path(run) / "metrics.jsonl")
-    precision = rows[-1].get("val_map")
-    accuracy = f"validation accuracy {result.val_top1:.2%}"
-    if precision is not None:
-        accuracy += f", mean average precision {precision:.4f}"
-    if result.already_finished:
-        epochs = counted(round(result.epochs), "epoch")
-        say(f"{run} is finished already: {epochs}, {accuracy}")
-        return 0
-    data = shlex.quote(options.data or result.data)
-    steps = counted(result.steps, "step")
-    say(f"\nfinished: {steps}, {result.seconds:,.0f} s of training; {accuracy}")
-    say(f"  curves      {run}/curves.png")
-    say(f"  classifier  {run}/classifier")
-    say("next:")
-    plot = "confusion" if precision is None else "precision-recall"
-    say(f"  resnetkit evaluate {run} {data} --plot {run}/{plot}.png")
-    say(f"  resnetkit predict {run} PICTURE_OR_FOLDER")
+    say(run_told.finished(result, options.data))
     return 0
-
-
-def _go_on(run: str, options: argparse.Namespace) -> str:
-    """The command that resumes a run as it was started."""
-    from resnetkit.training.session import Session
-
-    usual, words = Session(), ["resnetkit", "train", "--resume", "--out", run]
-    for name in ("data_dir", "device", "threads", "memory", "cache", "cache_size"):
-        given = getattr(options, name)
-        if given != getattr(usual, name):
-            words += [f"--{name.replace('_', '-')}", str(given)]
-    return "  " + shlex.join(words)
 
 
 def _folds(result, options: argparse.Namespace) -> int:
     """The end of `resnetkit train DATA --folds N`."""
-    from resnetkit import tables
+    from resnetkit import run_told, tables
 
-    run, done = result.run, sum(fold.interrupted is None for fold in result.folds)
     if options.json:
         print(json.dumps(result.to_dict()))
     if result.interrupted is not None:
-        say(f"stopped and saved; folds that are done: {done}; go on with:")
-        say(_go_on(run, options))
+        say(run_told.folds_stopped(result, options))
         return SIGNAL_EXIT + result.interrupted
     if not options.json:
         print(tables.folds(result.summary))
-    say(f"{run} is finished{' already' if result.already_finished else ''}: {done} folds")
-    say(f"  out-of-fold predictions  {run}/out_of_fold.npz")
-    say(f"  classifier of a fold     {run}/fold-1")
+    say(run_told.folds_finished(result))
     return 0
 
 

@@ -66,7 +66,7 @@ def test_all_killed_and_resumed(undisturbed, tmp_path):
 
 
 def test_any_depth_killed_and_resumed(tmp_path):
-    flags = [*FLAGS, "--model", "resnet14", "--any-depth", "--epochs", "2"]
+    flags = [*FLAGS, "--model", "resnet14", "--any-depth", "--epochs", "2", "--limit", "130"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     finish(torchrun(whole, *flags))
     job = torchrun(killed, *flags)

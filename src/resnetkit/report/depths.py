@@ -34,10 +34,9 @@ def draw_depths(
 
 
 def _point(depth: Depth, words: dict[str, str]) -> Point:
-    family, short = "depth", f"{depth.layers}"
+    """A dot as large as the parameters; as small as there are for an early exit, no network."""
+    rate, top1, loss = depth.images_per_second, 100 * depth.result.top1, depth.early_exit
+    if loss is not None:
+        return Point("exit", f"{loss:.1%}", words["exit"].format(loss), rate, top1, 0)
     name = words["depth"].format(depth.layers)
-    if depth.early_exit is not None:
-        family, short = "exit", f"{depth.early_exit:.1%}"
-        name = words["exit"].format(depth.early_exit)
-    top1 = 100 * depth.result.top1
-    return Point(family, short, name, depth.images_per_second, top1, depth.parameters)
+    return Point("depth", f"{depth.layers}", name, rate, top1, depth.parameters)
