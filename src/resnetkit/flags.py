@@ -100,9 +100,9 @@ def _train(parser: Parser) -> None:
     add("data", nargs="?", metavar="DATA", help=_DATA)
     add("--out", type=_named, metavar="FOLDER", help="run folder; default: runs/<data>-<model>-<n>")
     add("--resume", action="store_true", help="go on with the run in --out, in the same bits")
-    recipes = "; ".join(f"{name}: {purpose}" for name, purpose in named_recipes().items())
-    help_recipe = f"a YAML file of your own, or {recipes}; flags override it"
-    add("--recipe", metavar="NAME|FILE", help=help_recipe.replace("%", "%%"))
+    names = ", ".join(named_recipes())
+    help_recipe = f"{names}, which `resnetkit recipes` explains, or a YAML file; flags override it"
+    add("--recipe", metavar="NAME|FILE", help=help_recipe)
     _seconds = _converter(float, "seconds")
     help_seconds = "save at least so often; default: 60"
     add("--checkpoint-seconds", type=_seconds, default=60.0, metavar="S", help=help_seconds)

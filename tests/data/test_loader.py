@@ -197,3 +197,35 @@ def test_alternating_pictures_are_mirrored_in_every_other_epoch():
     assert (many[:, 6] < 0.5).mean() == pytest.approx(0.5, abs=0.03)
     others = [i for i in range(DRAWS) if i != 6]
     assert np.array_equal(many[:, others], picture_draws(0, 0, 0, 5000)[:, others])
+
+
+@pytest.mark.parametrize(("repeats", "batch_size"), [(3, 32), (2, 50), (4, 10)])
+def test_repeated_pictures_fill_a_batch(some, repeats, batch_size):
+    how = Augmentation(crop="shift", repeats=repeats)
+    found = batches_of(some, how, batch_size)
+    plain = batches_of(some, Augmentation(crop="shift"), batch_size)
+    assert [len(batch.labels) for batch in found] == [len(batch.labels) for batch in plain]
+    seen = []
+    for batch in found:
+        own, count = np.unique(batch.indices.numpy(), return_counts=True)
+        assert len(own) == -(-len(batch.labels) // repeats)
+        assert count.max() - count.min() <= 1
+        assert not (batch.indices[1:] == batch.indices[:-1]).any()
+        seen += own.tolist()
+    assert len(seen) == len(set(seen))
+    first = found[0].indices == found[0].indices[0]
+    pictures = found[0].images[first]
+    assert len(pictures) == repeats
+    assert not all(torch.equal(pictures[0], picture) for picture in pictures[1:])
+
+
+def test_ranks_share_repeated_pictures(some):
+    how = Augmentation(crop="shift", repeats=3)
+    whole, one, two = (batches_of(some, how, 32, ranks=r) for r in ((0, 1), (0, 2), (1, 2)))
+    for batch, first, second in zip(whole, one, two, strict=True):
+        assert torch.equal(batch.indices, torch.cat([first.indices, second.indices]))
+        assert torch.equal(batch.images, torch.cat([first.images, second.images]))
+
+
+def batches_of(source, how: Augmentation, batch_size: int, **options):
+    return list(Loader(source, GREY, batch_size, augmentation=how, seed=2, **options).epoch(1))

@@ -8,7 +8,7 @@ from resnetkit import Recipe, UserError
 from resnetkit.nets.zoo import spec_of
 from resnetkit.training.recipe import DataRecipe, Facts, resolve
 from resnetkit.training.recipe_files import named_recipes, parse_recipe, read_recipe
-from resnetkit.training.settings import differences, flat_fields, override
+from resnetkit.training.settings import differences, flat_fields, override, settings_of
 
 SMALL = Facts(frozenset({(28, 28)}), grey=True)
 MIXED = Facts(frozenset({(400, 300), (500, 375)}), grey=False)
@@ -20,7 +20,7 @@ def test_flat_names_are_unique():
     assert len(flat_fields()) == len(dataclasses.fields(Recipe)) - len(parts) + inside
 
 
-@pytest.mark.parametrize("name", ["best", "default", "fast", "textbook"])
+@pytest.mark.parametrize("name", list(named_recipes()))
 def test_yaml_round_trip(name):
     recipe = read_recipe(name)
     assert parse_recipe(recipe.to_yaml(), "x") == recipe
@@ -43,6 +43,43 @@ def test_the_textbooks_recipe():
     assert recipe.schedule.schedule == "constant"
     how = recipe.augmentation
     assert (how.crop, how.flip, how.erase) == ("none", False, 0)
+
+
+A1, A2, A3 = (
+    {"image_size": 224, "epochs": 600, "lr": 5e-3, "weight_decay": 0.01, "label_smoothing": 0.1,
+     "drop_path": 0.05, "repeats": 3, "policy_magnitude": 0.7, "mixup": 0.2},
+    {"image_size": 224, "epochs": 300, "lr": 5e-3, "weight_decay": 0.02, "label_smoothing": 0,
+     "drop_path": 0.05, "repeats": 3, "policy_magnitude": 0.7, "mixup": 0.1},
+    {"image_size": 160, "epochs": 100, "lr": 8e-3, "weight_decay": 0.02, "label_smoothing": 0,
+     "drop_path": 0, "repeats": 1, "policy_magnitude": 0.6, "mixup": 0.1},
+)  # fmt: skip
+"""Wightman 2021, table 2: what its procedures differ in."""
+
+ALIKE = {
+    "model": "resnet50", "eval_size": 224, "batch_size": 2048, "optimiser": "lamb",
+    "schedule": "cosine", "warmup_epochs": 5, "dropout": None, "clip": None, "flip": True,
+    "crop": "resized", "policy": "rand", "cutmix": 1, "erase": 0, "ema": None, "loss": "bce",
+    "center_crop": 0.95,
+}  # fmt: skip
+"""And what is alike in them."""
+
+
+@pytest.mark.parametrize(("name", "own"), [("a1", A1), ("a2", A2), ("a3", A3)])
+def test_resnet_strikes_back_table_2(name, own):
+    found = settings_of(read_recipe(name))
+    for setting, value in (ALIKE | own).items():
+        assert found[setting] == value, setting
+
+
+def test_he_2015_section_4_2():
+    """Rate 0.1, divided by 10 at 32,000 and 48,000 of 64,000 steps of 128 images, decay 1e-4."""
+    found = settings_of(read_recipe("he2015-cifar"))
+    assert found["epochs"] * 45_000 / 128 == pytest.approx(64_000, rel=0.001)
+    assert (found["step_at"], found["step_factor"]) == ((0.5, 0.75), 0.1)
+    paper = {"batch_size": 128, "lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4, "shift": 4}
+    assert {name: found[name] for name in paper} == paper
+    assert (found["flip"], found["erase"], found["label_smoothing"]) == (True, 0, 0)
+    assert found["decay_norms"]
 
 
 def test_a_file_of_ones_own_and_flags_above_it(tmp_path):
@@ -71,6 +108,7 @@ def test_a_file_of_ones_own_and_flags_above_it(tmp_path):
         ("- 1", "expected keys and values"),
         ("optimiser: {momentum: 0.0}", "nesterov needs a momentum"),
         ("{batch_size: 2, optimiser: {accumulate: 3}}", "accumulate 3 is more than the batch's 2"),
+        ("schedule: {warmup_steps: 2, warmup_epochs: 1}", "say the same thing: give one"),
         ("data: {channels: 2}", "channels must be 1 or 3"),
         ("schedule: cosine", "schedule is a heading: write schedule: {schedule: cosine}"),
         ("data: photos", "data is a heading: write data: {data: photos}"),

@@ -21,6 +21,9 @@ class Augmentation:
     least_area: float = option(
         0.35, "with crop resized: least part of the picture's area", least=0.01, most=1
     )
+    repeats: int = option(
+        1, "show a batch's pictures so often, each time changed anew, and fewer of them", least=1
+    )
     flip: bool = option(True, "mirror half of the pictures")
     alternate: bool = option(
         False, "with flip: mirror a picture in every other epoch, not by chance"

@@ -111,13 +111,14 @@ class Loader:
 
     def batch(self, epoch: int, step: int) -> Batch:
         """Batch number `step` of an epoch: a pure function of the two and of the loader's seed."""
-        start, whole = self.bounds[step], self.bounds[step + 1] - self.bounds[step]
-        start, end = (start + place for place in share(whole, *self.ranks))
+        first, whole = self.bounds[step], self.bounds[step + 1] - self.bounds[step]
+        own = slice(*share(whole, *self.ranks))
+        start, end = first + own.start, first + own.stop
         how = self.augmentation
         if how is None:
             chosen, draws = np.arange(start, end), None
         else:
-            chosen = _order(self.seed, epoch, len(self.source))[start:end]
+            chosen = self._pictures(epoch, step, how.repeats)[own]
             draws = picture_draws(self.seed, epoch, start, end - start, policy=draws_needed(how))
             if how.alternate:
                 draws = every_other_epoch(draws, self.seed, epoch, chosen, len(self.source))
@@ -127,6 +128,17 @@ class Loader:
         chosen = chosen[kept]
         labels = torch.from_numpy(self.source.labels[chosen])
         return Batch(torch.from_numpy(chosen), squares, labels, whole)
+
+    def _pictures(self, epoch: int, step: int, repeats: int) -> np.ndarray:
+        """The pictures of a whole batch in training.
+
+        Repeated ones (Berman 2019, arXiv 1902.05509, section 4.1) stand as far from one another as
+        they can, so that mixing meets others, and are shared out to different ranks.
+        """
+        order, whole = _order(self.seed, epoch, len(self.source)), np.diff(self.bounds)
+        kept = -(-whole // repeats)
+        first = kept[:step].sum()
+        return np.tile(order[first : first + kept[step]], repeats)[: whole[step]]
 
     def _squares(
         self, chosen: np.ndarray, draws: np.ndarray | None

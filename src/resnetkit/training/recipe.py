@@ -23,6 +23,12 @@ class DataRecipe:
         least=1,
         most=MOST_PIXELS_A_SIDE,
     )
+    eval_size: int | None = option(
+        None,
+        "pixels that evaluation and prediction see; by default as in training",
+        least=1,
+        most=MOST_PIXELS_A_SIDE,
+    )
     channels: int | None = option(
         None, "1 grey, 3 RGB; by default as the images are", least=1, most=3
     )
@@ -101,6 +107,9 @@ class ScheduleRecipe:
     warmup_steps: int | None = option(
         None, "steps of linear rise at the start; by default 5% of all (one-cycle: 25%)", least=0
     )
+    warmup_epochs: float | None = option(
+        None, "instead of warmup_steps: the same in epochs", least=0
+    )
     step_at: tuple[float, ...] = option(
         (0.5, 0.75), "schedule step: at which parts of the run", least=0, most=1
     )
@@ -108,6 +117,12 @@ class ScheduleRecipe:
         0.1, "schedule step: what the rate is multiplied by", least=0, most=1
     )
     final_lr: float = option(0.0, "cosine, one-cycle: last rate as part of --lr", least=0, most=1)
+
+    def __post_init__(self):
+        """Check that the warm-up is said once."""
+        check_ranges(self)
+        if self.warmup_steps is not None and self.warmup_epochs is not None:
+            raise UserError("warmup_steps and warmup_epochs say the same thing: give one of them")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +240,7 @@ class Recipe:
 
     def __post_init__(self):
         """Check every part's ranges, and that they go together."""
-        for part in (self, self.data, self.optimiser, self.schedule):
+        for part in (self, self.data, self.optimiser):
             check_ranges(part)
         if self.optimiser.accumulate > self.batch_size:
             raise UserError(

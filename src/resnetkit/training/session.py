@@ -288,8 +288,9 @@ class _ReadyRun:
 
     def _trainer(self, net: ResNet, sources: dict[str, Source], run: RunFolder) -> Trainer:
         recipe, transform = self.recipe, self.transform
+        seen = replace(transform, size=recipe.data.image_size or transform.size)
         loader = Loader(
-            sources["train"], transform, recipe.batch_size,
+            sources["train"], seen, recipe.batch_size,
             augmentation=recipe.augmentation, seed=recipe.seed, workers=self.place.workers,
             ranks=(self.ranks.rank, self.ranks.count), device=self.place.device,
         )  # fmt: skip

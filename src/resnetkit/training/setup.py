@@ -131,9 +131,13 @@ def _measured(recipe: Recipe, train: Source, workers: int) -> Recipe:
         )
         data = replace(data, mean=data.mean or mean, std=data.std or std)
     recipe = replace(recipe, data=data)
-    steps = recipe.epochs * (len(batch_bounds(len(train), recipe.batch_size)) - 1)
-    warm = warmup_steps(recipe.schedule, steps)
-    return replace(recipe, schedule=replace(recipe.schedule, warmup_steps=warm))
+    an_epoch = len(batch_bounds(len(train), recipe.batch_size)) - 1
+    schedule, epochs = recipe.schedule, recipe.schedule.warmup_epochs
+    warm = warmup_steps(schedule, recipe.epochs * an_epoch)
+    if epochs is not None:
+        warm = round(epochs * an_epoch)
+    decided = replace(schedule, warmup_steps=warm, warmup_epochs=None)
+    return replace(recipe, schedule=decided)
 
 
 def _check_early(recipe: Recipe, dataset: Dataset) -> None:
@@ -193,11 +197,11 @@ def _check_batch(recipe: Recipe, images: int, net: ResNet) -> None:
 
 
 def transform_of(recipe: Recipe) -> Transform:
-    """The preprocessing of a recipe in which everything is decided."""
+    """The preprocessing of a recipe in which everything is decided: that of evaluation."""
     data = recipe.data
     assert data.image_size and data.channels and data.mean and data.std
     return Transform(
-        size=data.image_size,
+        size=data.eval_size or data.image_size,
         crop=data.center_crop or 1.0,
         interpolation=data.interpolation or "bilinear",
         channels=data.channels,
