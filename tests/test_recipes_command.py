@@ -1,10 +1,14 @@
 """`resnetkit recipes`: all of them, one explained, two compared."""
 
 import json
+import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from resnetkit.cli import main
+from resnetkit.report import sheets
 from resnetkit.training.recipe_files import about, named_recipes, parse_recipe, read_recipe
 from resnetkit.training.settings import flat_fields
 
@@ -42,3 +46,36 @@ def test_where_two_differ(capsys, tmp_path):
     rows = [line.split() for line in said(capsys, *words).splitlines()[2:]]
     assert rows == [["mirror", "no", "yes"], ["lr", "0.1", "0.3"]]
     assert said(capsys, "fast", "fast") == "fast and fast are the same\n"
+
+
+def sheet(monkeypatch, *words: str) -> list[np.ndarray]:
+    """The pictures that `--preview` draws: 8 a row."""
+    drawn: list[np.ndarray] = []
+    monkeypatch.setattr(sheets, "draw_sheet", lambda pictures, *_: drawn.extend(pictures))
+    assert main(["recipes", *words]) == 0
+    return drawn
+
+
+def test_a_preview_shows_pictures_as_they_are_and_as_they_become(monkeypatch, tmp_path, fashion):
+    (tmp_path / "flips.yaml").write_text("augmentation: {crop: none, erase: 0, flip: true}\n")
+    found = sheet(monkeypatch, str(tmp_path / "flips.yaml"), "--preview", "fashion-mnist")
+    assert len(found) == 64
+    images = fashion.parts["train"].images
+    for row in range(8):
+        original, *others = found[8 * row : 8 * row + 8]
+        assert (images == original[:, :, :1]).all((1, 2, 3)).any()
+        flipped = original[:, ::-1]
+        assert all(np.array_equal(o, original) or np.array_equal(o, flipped) for o in others)
+    assert not all(np.array_equal(found[0], other) for other in found[1:8])
+
+
+@pytest.mark.parametrize("name", ["a1", "default"])
+def test_a_preview_of_files_of_several_sizes(name, pictures, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    damaged = tmp_path / "data"
+    shutil.copytree(pictures, damaged)
+    first = sorted(damaged.rglob("*.png"))[0]
+    first.write_bytes(first.read_bytes()[:60])
+    assert main(["recipes", name, "--preview", str(damaged)]) == 0
+    assert capsys.readouterr().err == f"wrote recipe-{name}.png\n"
+    assert Image.open(f"recipe-{name}.png").width > 500

@@ -324,6 +324,10 @@ def recipes(options: argparse.Namespace) -> int:
     if len(names) > 2:
         raise UserError(f"recipes are compared two at a time, not {len(names)}")
     found = [read_recipe(name) for name in names]
+    if options.preview:
+        return _preview(options, found)
+    if options.out:
+        raise UserError("--out is for the picture of --preview: give that as well")
     if not found:
         known = named_recipes()
         print(json.dumps(known) if options.json else recipe_tables.listed(known))
@@ -333,6 +337,25 @@ def recipes(options: argparse.Namespace) -> int:
     else:
         rows = different(*found)
         print(json.dumps(rows) if options.json else recipe_tables.side_by_side(tuple(names), rows))
+    return 0
+
+
+def _preview(options: argparse.Namespace, found: list) -> int:
+    """`resnetkit recipes NAME --preview DATA`."""
+    from resnetkit.report.sheets import draw_sheet
+    from resnetkit.training.preview import previewed
+
+    if len(found) != 1:
+        raise UserError("--preview shows what one recipe does: name one")
+    name = Path(options.names[0]).stem
+    out = Path(options.out or f"recipe-{name}.png")
+    check_can_draw(out)
+    pictures = previewed(found[0], options.preview, options.data_dir)
+    draw_sheet(pictures, f"{name}: as it is, then in seven epochs", out)
+    if options.json:
+        print(json.dumps({"preview": str(out)}))
+    else:
+        say(f"wrote {out}")
     return 0
 
 

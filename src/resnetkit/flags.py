@@ -246,7 +246,12 @@ def _bench(parser: Parser) -> None:
 
 def _recipes(parser: Parser) -> None:
     help_names = "a recipe, or a YAML file of your own; two are set side by side"
-    parser.add_argument("names", nargs="*", metavar="NAME", help=help_names)
+    add = parser.add_argument
+    add("names", nargs="*", metavar="NAME", help=help_names)
+    help_preview = "draw some training pictures as they are, and as the recipe shows them"
+    add("--preview", metavar="DATA", help=help_preview)
+    add("--out", metavar="PICTURE", help=f"of --preview: {_PICTURE}; default: recipe-NAME.png")
+    add("--data-dir", metavar="FOLDER", help=_DATA_DIR)
     _json(parser)
 
 
