@@ -8,7 +8,7 @@ DEMO    := runs/demo
 PEERS   := .venv-peers
 
 .PHONY: help demo test check data kill-resume kill-ranks data-checks zoo zoo-page bench speed speed-folder speed-page fast default best \
-        growth growth-ways any-depth any-depth-ways latency deep-memory kill-growth depth-page peers clean
+        growth growth-ways any-depth any-depth-ways latency augmentation-cost deep-memory kill-growth depth-page peers clean
 
 help:
 	@echo "make demo         train on Fashion-MNIST, look at it, use it (about 3 minutes)"
@@ -28,6 +28,7 @@ help:
 	@echo "make growth-ways  ways in which new blocks come in (an hour and a half)"
 	@echo "make any-depth    one file of many depths against networks alone (hours)"
 	@echo "make any-depth-ways  ways to train one file of many depths (hours)"
+	@echo "make augmentation-cost  microseconds a picture (1 minute)"
 	@echo "make latency      whether --latency keeps what it promises (2 minutes)"
 	@echo "make deep-memory  memory and time of a thousand layers (2 minutes)"
 	@echo "make kill-growth  10 runs killed around their growth and resumed (3 minutes)"
@@ -132,6 +133,9 @@ any-depth: data
 
 any-depth-ways: data
 	$(PYTHON) benchmarks/any_depth_ways.py
+
+augmentation-cost: $(VENV)/.installed
+	$(PYTHON) benchmarks/augmentation_cost.py
 
 latency: data
 	$(PYTHON) benchmarks/latency_kept.py
