@@ -32,7 +32,7 @@ help:
 	@echo "make latency      whether --latency keeps what it promises (2 minutes)"
 	@echo "make deep-memory  memory and time of a thousand layers (2 minutes)"
 	@echo "make kill-growth  10 runs killed around their growth and resumed (3 minutes)"
-	@echo "make depth-page   docs/depth.md and its figure, drawn from the results"
+	@echo "make depth-page   docs/depth.md, docs/any_depth.md and their figures, from the results"
 	@echo "make bench        training speed against torchvision, textbook against default (half an hour)"
 
 $(VENV)/.installed: pyproject.toml constraints.txt

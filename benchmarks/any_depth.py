@@ -25,6 +25,7 @@ from arms import Runs, run_arms
 from resnetkit.any_depth import Depth
 from resnetkit.classifier import Classifier
 from resnetkit.data.sources import array_of, open_dataset
+from resnetkit.machine import choose_precision
 from resnetkit.nets.nested import inner_network, inner_spec
 from resnetkit.training.observer import Observer
 from resnetkit.training.session import RunResult
@@ -105,6 +106,7 @@ def told(runs: Runs) -> dict:
     each = zip(one, *alone.values(), strict=True)
     times = [row["seconds"] / sum(other["seconds"] for other in others) for row, *others in each]
     return COMMON | {
+        "precision": choose_precision("auto", torch.device("cpu")),
         "minus_alone": minus,
         "mean_minus_alone": statistics.mean(minus.values()),
         "times_the_time": statistics.median(times),
@@ -115,8 +117,8 @@ def told(runs: Runs) -> dict:
 def stopped_early(found: list[dict]) -> dict:
     """Early exit for the loss of 0.1% that is stored, against the whole."""
     whole = next(row for row in found if row["layers"] == max(LAYERS))
-    early = max((row for row in found if row["early_exit"] and row["early_exit"] <= LOSS),
-                key=lambda row: row["early_exit"], default=None)  # fmt: skip
+    exits = [row for row in found if row["early_exit"] is not None and row["early_exit"] <= LOSS]
+    early = max(exits, key=lambda row: row["early_exit"], default=None)
     if early is None:
         return {}
     faster = early["images_per_second"] / whole["images_per_second"]

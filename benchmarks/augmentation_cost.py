@@ -42,7 +42,7 @@ def changed(squares: torch.Tensor, how: Augmentation) -> None:
 
 def blended(x: torch.Tensor, labels: torch.Tensor, how: Augmentation) -> None:
     """One batch, as a step does it."""
-    mixed(x, labels, how, 10, seed=0, step=0, rank=0)
+    mixed(x, labels, how, 10, seed=0, step=0)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from resnetkit.report.speed import Point, Slide, draw_speed
 LANGUAGES = {"en": "any_depth", "zh": "any_depth.zh"}
 """A language and the name of its page."""
 
-ONE, PLAIN = "one file", "plain56, cut"
+ONE, PLAIN, USUAL = "one file", "plain56, cut", "one inside, taught"
 WORDS = {
     "en": {
         "none": "Not measured yet.",
@@ -97,7 +97,8 @@ def exits(say: dict) -> list[str]:
         return [say["none"]]
     rows = []
     for (layers, loss), seeds in side_by_side(found).items():
-        name = say["depth"].format(layers) if loss is None else say["exit"].format(loss, layers)
+        first = "/".join(str(n) for n in sorted({row["layers"] for row in seeds}))
+        name = say["depth"].format(layers) if loss is None else say["exit"].format(loss, first)
         top1, rate = mean(r["top1"] for r in seeds), mean(r["images_per_second"] for r in seeds)
         early = "" if loss is None else f"{mean(r['exited'] for r in seeds):.0%}"
         times = mean(r["times_the_whole"] for r in seeds)
@@ -106,14 +107,18 @@ def exits(say: dict) -> list[str]:
 
 
 def side_by_side(found: dict) -> dict[tuple[int, float | None], list[dict]]:
-    """(layers, loss allowed) -> its rows, seed by seed, with images/s over those of the whole."""
+    """(layers, loss allowed) -> its rows, seed by seed, with images/s over those of the whole.
+
+    Early exits have 0 for layers: which answer first may differ from seed to seed.
+    """
     rows: dict[tuple[int, float | None], list[dict]] = {}
     for run in found["runs"][ONE]:
         judged = run["side_by_side"]
         whole = max(judged, key=lambda row: (row["early_exit"] is None, row["layers"]))
         for row in judged:
             times = row["images_per_second"] / whole["images_per_second"]
-            seeds = rows.setdefault((row["layers"], row["early_exit"]), [])
+            loss = row["early_exit"]
+            seeds = rows.setdefault((0 if loss is not None else row["layers"], loss), [])
             seeds.append(row | {"times_the_whole": times})
     return rows
 
@@ -123,19 +128,25 @@ def ways(say: dict) -> list[str]:
     found = read("any_depth_ways")
     if not found:
         return [say["none"]]
-    layers = list(next(iter(found["runs"].values()))[0]["depths"])
-    one = next(iter(found["runs"].values()))[0]["seconds"]
-    rows = []
-    for way, (run,) in found["runs"].items():
-        name, time = say["way"].get(way, way), f"{run['seconds'] / one:.2f}"
+    runs = {way: run for way, (run,) in found["runs"].items()}
+    if USUAL not in runs:
+        return [say["none"]]
+    layers, rows = list(runs[USUAL]["depths"]), []
+    for way in sorted(runs, key=lambda way: (way != USUAL, way)):
+        run, name = runs[way], say["way"].get(way, way)
+        time = f"{run['seconds'] / runs[USUAL]['seconds']:.2f}"
         rows.append((name, *(f"{run['depths'][n]:.2%}" for n in layers), time))
-        if run["shared"] and run["seconds"] == one:
+        if way == USUAL:
             shared = (f"{run['shared'][n]:.2%}" for n in layers)
             rows.append((say["shared"].format(name), *shared, time))
-    alone = read("any_depth").get("runs", {})
-    if all(f"resnet{n}" in alone for n in layers):
-        cells = (f"{alone[f'resnet{n}'][0]['val_top1']:.2%}" for n in layers)
-        rows.append((say["alone"], *cells, ""))
+    alone = {
+        n: run["val_top1"]
+        for n in layers
+        for run in read("any_depth").get("runs", {}).get(f"resnet{n}", [])
+        if run["seed"] == runs[USUAL]["seed"]
+    }
+    if len(alone) == len(layers):
+        rows.append((say["alone"], *(f"{alone[n]:.2%}" for n in layers), ""))
     head = say["ways"].format(" | ".join(say["layers"].format(n) for n in layers))
     return [machine_of(found), "", *table(head, rows)]
 
@@ -174,7 +185,9 @@ def draw(found: dict, language: str) -> None:
         points.append(Point("one", f"{n}", one.format(n), rate, top1, cost))
         top1 = 100 * mean(run["test_top1"] for run in found["runs"][f"resnet{n}"])
         points.append(Point("alone", f"{n}", alone.format(n), rate, top1, cost))
-    slide = Slide(machine["hardware"], machine["device"], "auto", 1, "judged", 256, (), language)
+    slide = Slide(
+        machine["hardware"], machine["device"], found["precision"], 1, "judged", 256, (), language
+    )
     draw_speed(points, slide, DOCS / f"{LANGUAGES[language]}.svg")
 
 

@@ -85,7 +85,7 @@ def growth(say: dict) -> list[str]:
     found = read("growth")
     if not found:
         return [say["none"]]
-    deep, rows = {run["seed"]: run["seconds"] for run in found["runs"]["resnet56"]}, []
+    deep, rows = {run["seed"]: run["seconds"] for run in found["runs"].get("resnet56", [])}, []
     for arm in (arm for panel in PANELS.values() for arm in panel if arm in found["runs"]):
         runs = found["runs"][arm]
         times = [run["seconds"] / deep[run["seed"]] for run in runs if run["seed"] in deep]

@@ -79,3 +79,12 @@ def test_a_preview_of_files_of_several_sizes(name, pictures, tmp_path, capsys, m
     assert main(["recipes", name, "--preview", str(damaged)]) == 0
     assert capsys.readouterr().err == f"wrote recipe-{name}.png\n"
     assert Image.open(f"recipe-{name}.png").width > 500
+
+
+def test_a_path_is_a_file_of_ones_own(tmp_path, monkeypatch):
+    (tmp_path / "fast").write_text("epochs: 7\n")
+    (tmp_path / "fast.yaml").write_text("epochs: 8\n")
+    assert read_recipe(str(tmp_path / "fast")).epochs == 7
+    monkeypatch.chdir(tmp_path)
+    assert read_recipe("./fast").epochs == 7
+    assert read_recipe("fast").epochs == 20

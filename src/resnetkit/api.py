@@ -93,9 +93,8 @@ def _draw_curves(result: RunResult | FoldsResult) -> None:
         run = Path(one.run)
         if one.already_finished and (run / "curves.png").exists():
             continue
-        smoothed = RunFolder(run).recipe().optimiser.label_smoothing > 0
         rows = read_metrics(run / "metrics.jsonl")
-        draw_curves(rows, run.name, run / "curves.png", smoothed=smoothed)
+        draw_curves(rows, run.name, run / "curves.png", RunFolder(run).recipe())
 
 
 def _located(settings: dict[str, Any]) -> dict[str, Any]:

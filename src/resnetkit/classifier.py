@@ -30,8 +30,9 @@ from resnetkit.nets.zoo import name_of
 from resnetkit.sums import SUMS, check_sum, require_listed, sums_text
 from resnetkit.weights import INSIDE, load_weights, read_inside
 
-FORMAT = 3
-"""1 had no SHA256SUMS, 2 no networks inside; both are still read."""
+FORMAT = 4
+"""1 had no SHA256SUMS, 2 no networks inside; in 3 these had all statistics of their own, and such
+folders are refused. The others are still read."""
 
 CHECKED = ("config.json", "model.safetensors")
 """Files of which one wrong bit is found on load."""
@@ -334,6 +335,10 @@ def _read_config(folder: Path) -> _Config:
     config = from_plain(_Config, data, where=str(file))
     if not 1 <= config.format <= FORMAT:
         raise UserError(f"{file} has format {config.format}; this resnetkit reads 1 to {FORMAT}")
+    if config.format == 3 and config.inner:
+        raise UserError(
+            f"{folder} has several depths, in a way that this resnetkit reads no more: train anew"
+        )
     if config.format > 1:
         for name in CHECKED:
             require_listed(folder / name)

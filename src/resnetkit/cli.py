@@ -318,7 +318,7 @@ def recipes(options: argparse.Namespace) -> int:
     from resnetkit import recipe_tables
     from resnetkit.config import to_plain
     from resnetkit.training.recipe_files import about, named_recipes, read_recipe
-    from resnetkit.training.settings import different
+    from resnetkit.training.settings import unequal
 
     names = options.names
     if len(names) > 2:
@@ -335,7 +335,7 @@ def recipes(options: argparse.Namespace) -> int:
         text = "".join(f"# {line}\n" for line in about(names[0])) + found[0].to_yaml()
         print(json.dumps(to_plain(found[0])) if options.json else text.rstrip("\n"))
     else:
-        rows = different(*found)
+        rows = unequal(*found)
         print(json.dumps(rows) if options.json else recipe_tables.side_by_side(tuple(names), rows))
     return 0
 

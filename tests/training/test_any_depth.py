@@ -1,6 +1,7 @@
 """One run trains every depth: what a step does, in equal bits after a stop, and what it leaves."""
 
 import json
+import shutil
 
 import pytest
 import safetensors.torch
@@ -14,6 +15,7 @@ from resnetkit.cli import main
 from resnetkit.inference import BATCH_SIZE
 from resnetkit.nets.nested import Nested
 from resnetkit.report import depths as depths_report
+from resnetkit.training import session as session_module
 from resnetkit.training import trainer as trainer_module
 from resnetkit.training.depths import inner_at, inner_loss
 from resnetkit.training.loss import Loss
@@ -58,6 +60,8 @@ def test_every_depth_is_judged_in_a_table_and_a_picture(trained, tmp_path, capsy
         assert point.top1 == pytest.approx(100 * alone.top1)
         (row,) = [row for row in rows if row[:1] == [f"{layers}"] and "for" not in row]
         assert f"{alone.top1:.2%}" in row
+    exits = rk.load(trained).calibration.exits
+    assert len(points[3:]) == len({(each.layers, each.threshold) for each in exits})
     assert all("early exit" in point.name for point in points[3:])
     assert (slide.batch, slide.accuracy) == (BATCH_SIZE, "judged")
     monkeypatch.undo()
@@ -107,6 +111,26 @@ def test_depths_survive_saving(trained, tmp_path):
     assert not torch.equal(answers[0], answers[1])
 
 
+def test_compiled_it_is_the_same_run(trained, tmp_path, monkeypatch):
+    """As torch traces it, with torch's own operators: no compiler is needed."""
+    whole = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda net, **how: whole(net, backend="eager", **how))
+    monkeypatch.setattr(session_module, "check_compiler", lambda *_: None)
+    train(tmp_path / "plain", **ANY, epochs=1)
+    train(tmp_path / "compiled", **ANY, epochs=1, compile=True)
+    kept = [tmp_path / name / "classifier" / "model.safetensors" for name in ("plain", "compiled")]
+    assert kept[0].read_bytes() == kept[1].read_bytes()
+
+
+def test_depths_of_an_earlier_way_are_refused(trained, tmp_path):
+    shutil.copytree(trained / "classifier", tmp_path / "old")
+    (tmp_path / "old" / "SHA256SUMS").unlink()
+    file = tmp_path / "old" / "config.json"
+    file.write_text(file.read_text().replace('"format": 4', '"format": 3'))
+    with pytest.raises(rk.UserError, match="several depths, in a way .* no more: train anew"):
+        rk.load(tmp_path / "old")
+
+
 @pytest.mark.parametrize("at", [3, 5, 12])
 def test_stopped_and_resumed_ends_in_the_same_bits(trained, tmp_path, monkeypatch, at):
     stop_and_resume(tmp_path / "run", at, monkeypatch, **ANY)
@@ -154,7 +178,7 @@ def test_what_is_taught_is_what_the_whole_says(labels):
     several = labels.ndim == 2
     sure = 100 * (functional.one_hot(labels, 2) if labels.ndim == 1 else labels).float() - 50
     logits = torch.randn(2, 2)
-    loss = Loss(binary=several, several=several)
+    loss = Loss("several" if several else "choice")
     labels = labels.to(torch.uint8) if several else labels
     taught, learned = (inner_loss(loss, logits, sure, labels, share) for share in (1, 0))
     torch.testing.assert_close(taught, learned)

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 import resnetkit as rk
-from resnetkit.training.footprint import Footprint, footprint
+from resnetkit.nets.nested import Nested
+from resnetkit.training.footprint import Footprint, footprint, together
 from resnetkit.training.recipe import DataRecipe, Recipe
 
 EVEN = Footprint(inputs=(1.0,) * 100, inside=(4.0,) * 100, ends=5.0)
@@ -72,3 +73,22 @@ def test_early_blocks_with_large_maps_lie_in_shorter_segments():
     segments = uneven.segmented(40)
     assert segments[0] < segments[-1]
     assert uneven.peak(segments) < uneven.peak() / 4
+
+
+def test_what_networks_inside_share_counts_once():
+    nested = Nested(rk.create("resnet20", classes=10), [8, 14]).train()
+    own = {p.untyped_storage().data_ptr() for p in nested.parameters()}
+    sizes: dict[int, int] = {}
+    alive = []
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes()
+        alive.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        sum(logits.sum() for logits in nested(torch.randn(8, 3, 32, 32), 14))
+    kept = sum(size for address, size in sizes.items() if address not in own)
+    told = 8 * sum(one.peak() for one in together(nested, recipe()))
+    assert kept == pytest.approx(told, rel=0.05)

@@ -16,7 +16,7 @@ def logits() -> torch.Tensor:
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_one_class_each(logits, smoothing):
     labels = torch.arange(12) % 5
-    loss, right = Loss(smoothing)(logits, labels)
+    loss, right = Loss(smoothing=smoothing)(logits, labels)
     expected = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
     torch.testing.assert_close(loss / 12, expected)
     assert right == (logits.argmax(1) == labels).sum()
@@ -24,7 +24,7 @@ def test_one_class_each(logits, smoothing):
 
 def test_several_classes(logits):
     labels = (torch.rand(12, 5) < 0.4).to(torch.uint8)
-    loss, right = Loss(0.0, binary=True, several=True)(logits, labels)
+    loss, right = Loss("several")(logits, labels)
     expected = torch.nn.BCEWithLogitsLoss(reduction="sum")(logits, labels.float())
     torch.testing.assert_close(loss, expected)
     assert right == sum(bool(row[best]) for row, best in zip(labels, logits.argmax(1), strict=True))
@@ -37,14 +37,14 @@ def test_smoothed_labels_are_nearer_to_a_half(logits):
     """The loss is least where the probability of a class that is there is 0.9, and 0.1 else."""
     labels = torch.tensor([[1, 0]], dtype=torch.uint8)
     best = torch.tensor([[0.9, 0.1]]).logit().requires_grad_()
-    loss, _ = Loss(0.2, binary=True, several=True)(best, labels)
+    loss, _ = Loss("several", 0.2)(best, labels)
     (gradient,) = torch.autograd.grad(loss, best)
     torch.testing.assert_close(gradient, torch.zeros(1, 2), atol=1e-6, rtol=0)
 
 
 def test_pieces_add_up(logits):
     labels = (torch.rand(12, 5) < 0.4).to(torch.uint8)
-    judge = Loss(0.1, binary=True, several=True)
+    judge = Loss("several", 0.1)
     whole = judge(logits, labels)
     halves = [judge(logits[i : i + 6], labels[i : i + 6]) for i in (0, 6)]
     torch.testing.assert_close(whole[0], halves[0][0] + halves[1][0])
@@ -54,7 +54,7 @@ def test_pieces_add_up(logits):
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_a_yes_or_no_for_each_class(logits, smoothing):
     labels = torch.arange(12) % 5
-    loss, right = Loss(smoothing, binary=True)(logits, labels)
+    loss, right = Loss("yes-no", smoothing)(logits, labels)
     targets = torch.full((12, 5), smoothing / 5)
     targets[torch.arange(12), labels] += 1 - smoothing
     expected = torch.nn.BCEWithLogitsLoss(reduction="sum")(logits, targets)
@@ -65,16 +65,16 @@ def test_a_yes_or_no_for_each_class(logits, smoothing):
 def test_mixed_labels(logits):
     labels, others = torch.arange(12) % 5, (torch.arange(12) + 2) % 5
     both = [functional.one_hot(each, 5).float() for each in (labels, others)]
-    loss, right = Loss(0.1)(logits, 0.7 * both[0] + 0.3 * both[1])
-    each = [Loss(0.1)(logits, some) for some in (labels, others)]
+    loss, right = Loss(smoothing=0.1)(logits, 0.7 * both[0] + 0.3 * both[1])
+    each = [Loss(smoothing=0.1)(logits, some) for some in (labels, others)]
     torch.testing.assert_close(loss, 0.7 * each[0][0] + 0.3 * each[1][0])
     torch.testing.assert_close(right, 0.7 * each[0][1] + 0.3 * each[1][1])
     for share, there in ((0.7, both[0] + both[1]), (0.9, both[0])):  # a tenth is not there
-        loss, _ = Loss(binary=True)(logits, share * both[0] + (1 - share) * both[1])
+        loss, _ = Loss("yes-no")(logits, share * both[0] + (1 - share) * both[1])
         torch.testing.assert_close(
             loss, functional.binary_cross_entropy_with_logits(logits, there, reduction="sum")
         )
-    several = Loss(binary=True, several=True)(logits, 0.7 * both[0] + 0.3 * both[1])[0]
+    several = Loss("several")(logits, 0.7 * both[0] + 0.3 * both[1])[0]
     targets = 0.7 * both[0] + 0.3 * both[1]
     torch.testing.assert_close(
         several, functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")

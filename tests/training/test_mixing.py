@@ -1,10 +1,11 @@
-"""Mixup and CutMix: pictures and labels go together, drawn by (seed, step, rank)."""
+"""Mixup and CutMix: pictures and labels go together, drawn by (seed, step)."""
 
 import numpy as np
 import pytest
 import torch
 from tests.training.runs import assert_equal_bits, stop_and_resume, train
 
+import resnetkit as rk
 from resnetkit.data.augmentation import Augmentation
 from resnetkit.training.mixing import mixed
 
@@ -12,9 +13,8 @@ X = torch.arange(5.0).view(5, 1, 1, 1).expand(5, 2, 20, 30).contiguous()
 LABELS = torch.tensor([0, 1, 2, 3, 3])
 
 
-def some(step: int = 0, labels: torch.Tensor = LABELS, rank: int = 0, **how: float):
-    augmentation = Augmentation(**how)
-    return mixed(X, labels, augmentation, 4, seed=7, step=step, rank=rank)
+def some(step: int = 0, labels: torch.Tensor = LABELS, seed: int = 7, **how: float):
+    return mixed(X, labels, Augmentation(**how), 4, seed=seed, step=step)
 
 
 def shares(found: torch.Tensor) -> np.ndarray:
@@ -34,6 +34,7 @@ def test_mixup_is_the_mean_of_pictures_and_labels():
 
 
 def test_cutmix_puts_a_box_of_another_picture_in():
+    inside = 0
     for step in range(50):
         x, labels = some(step, cutmix=1.0)
         others = torch.cat([X[-1:], X[:-1]])
@@ -43,22 +44,18 @@ def test_cutmix_puts_a_box_of_another_picture_in():
         height, width = len(rows), len(columns)
         assert from_other[0, 0].sum() == height * width
         assert shares(labels) == pytest.approx(1 - height * width / 600)
-        if (
-            height
-            and width
-            and rows[0] > 0
-            and rows[-1] < 19
-            and columns[0] > 0
-            and columns[-1] < 29
-        ):
+        ends = [*rows[:1], *(19 - rows[-1:]), *columns[:1], *(29 - columns[-1:])]
+        if ends and all(end > 0 for end in ends):  # it does not reach over the edge
+            inside += 1
             assert abs(height / 20 - width / 30) < 0.1
+    assert inside > 3
 
 
-@pytest.mark.parametrize(("alpha", "deviation"), [(1.0, 1 / 12), (0.2, 1 / 4 / 1.4)])
-def test_the_share_has_the_distribution_asked_for(alpha, deviation):
+@pytest.mark.parametrize(("alpha", "variance"), [(1.0, 1 / 12), (0.2, 1 / 4 / 1.4)])
+def test_the_share_has_the_distribution_asked_for(alpha, variance):
     found = np.array([shares(some(step, mixup=alpha)[1])[0] for step in range(2000)])
     assert found.mean() == pytest.approx(0.5, abs=0.04)
-    assert found.var() == pytest.approx(deviation, rel=0.1)
+    assert found.var() == pytest.approx(variance, rel=0.1)
 
 
 def test_either_of_both():
@@ -69,11 +66,11 @@ def test_either_of_both():
     assert np.mean([is_cut(step) for step in range(300)]) == pytest.approx(0.5, abs=0.1)
 
 
-def test_it_belongs_to_step_and_rank():
+def test_it_belongs_to_seed_and_step():
     once, again = some(3, mixup=1.0), some(3, mixup=1.0)
     assert torch.equal(once[0], again[0])
     assert not torch.equal(once[0], some(4, mixup=1.0)[0])
-    assert not torch.equal(once[0], some(3, mixup=1.0, rank=1)[0])
+    assert not torch.equal(once[0], some(3, mixup=1.0, seed=8)[0])
 
 
 def test_several_classes_an_image_and_nothing_to_mix():
@@ -86,7 +83,16 @@ def test_several_classes_an_image_and_nothing_to_mix():
     assert same is LABELS
 
 
-@pytest.mark.parametrize("how", [{"mixup": 0.2, "cutmix": 1.0, "loss": "bce"}, {"policy": "rand"}])
+def test_pictures_that_are_alone_cannot_be_mixed(tmp_path):
+    with pytest.raises(rk.UserError, match="some are alone: raise --batch-size"):
+        train(tmp_path / "run", mixup=0.2, accumulate=32)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"mixup": 0.2, "cutmix": 1.0, "loss": "bce", "accumulate": 3}, {"policy": "rand"}],
+)
 def test_a_run_is_stopped_and_resumed_in_the_same_bits(how, tmp_path, monkeypatch):
     train(tmp_path / "whole", **how)
     stop_and_resume(tmp_path / "stopped", 13, monkeypatch, **how)

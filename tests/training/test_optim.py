@@ -97,6 +97,39 @@ def test_lamb():
 
 
 @pytest.mark.parametrize("kind", ["lars", "lamb"])
+def test_without_decay_steps_are_as_long_as_weights_say(kind):
+    torch.manual_seed(0)
+    net, ((weight, bias),) = Two(), some_gradients(1)
+    before = net.weight.detach().clone()
+    recipe = OptimiserRecipe(optimiser=kind, lr=0.5, weight_decay=0.0, trust=0.02)
+    steps(net, recipe, [(1000 * weight, bias)])
+    length = (net.weight.detach() - before).norm() / before.norm()
+    assert length == pytest.approx(0.5 * (0.02 if kind == "lars" else 1), rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw", "lars", "lamb"])
+def test_putting_back_forgets_what_came_since(kind):
+    """The state of step 0 is none: what a failed attempt has gathered is not to stay."""
+    recipe, gradients = OptimiserRecipe(optimiser=kind, lr=0.01), some_gradients(3)
+    torch.manual_seed(1)
+    net = Two()
+    start = copy.deepcopy(net.state_dict())
+    optimiser = Optimiser(net, recipe)
+    begun = {name: t.clone() for name, t in optimiser.tensors().items()}
+    for weight, bias in gradients:
+        net.weight.grad, net.bias.grad = weight.clone(), bias.clone()
+        optimiser.step()
+    net.load_state_dict(start)
+    optimiser.load_tensors(begun)
+    net.weight.grad, net.bias.grad = (each.clone() for each in gradients[0])
+    optimiser.step()
+    torch.manual_seed(1)
+    fresh = Two()
+    steps(fresh, recipe, gradients[:1])
+    assert all(torch.equal(a, b) for a, b in zip(net.parameters(), fresh.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("kind", ["lars", "lamb"])
 def test_weights_of_zero_can_leave_it(kind):
     net = Two()
     torch.nn.init.zeros_(net.weight)

@@ -19,11 +19,11 @@ def slow(batches: int, seconds: float):
         yield number
 
 
-def loader(store=None, *, resident: bool = False) -> Loader:
-    if resident:
+def loader(store=None, *, in_memory: Augmentation | None = None) -> Loader:
+    if in_memory:
         images = np.zeros((4, 8, 8, 3), np.uint8)
         source = ArraySource(images, np.arange(4), "some")
-        return Loader(source, Transform(size=8), 2, augmentation=Augmentation(policy="rand"))
+        return Loader(source, Transform(size=8), 2, augmentation=in_memory)
     source = FileSource(["a.jpg", "b.jpg"], np.array([0, 1]))
     return Loader(Cached(source, store) if store else source, Transform(size=8), 2)
 
@@ -52,5 +52,7 @@ def test_the_remedy_fits_what_is_there(tmp_path):
     broken.failed = "No space left on device"
     assert "--workers" in waited(0.6, 2, store=roomy)[1]
     assert "--cache-size" in waited(0.6, 2, store=full)[1]
-    assert "--policy" in waited(0.6, 2, resident=True)[1]
+    assert "--policy" in waited(0.6, 2, in_memory=Augmentation(policy="rand"))[1]
+    assert waited(0.6, 2, in_memory=Augmentation())[1] is None
+    assert waited(0.6, 2, in_memory=Augmentation(crop="resized"))[1].endswith("--workers")
     assert "No space left" in waited(0.6, 2, store=broken)[1]

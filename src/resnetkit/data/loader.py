@@ -92,7 +92,7 @@ class Loader:
 
     def epoch(self, epoch: int = 0, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, from the one numbered `first` on."""
-        if not self.workers or (self.resident is not None and not self._has_policy):
+        if not self.workers or (self.resident is not None and not self.has_policy):
             for step in range(first, self.steps):
                 yield self.batch(epoch, step)
             return
@@ -175,10 +175,10 @@ class Loader:
             return None
         found = found if found.flags.writeable else found.copy()  # torch wants to own what it sees
         kept = torch.from_numpy(found)
-        return kept if device is None or self._has_policy else kept.to(device)
+        return kept if device is None or self.has_policy else kept.to(device)
 
     @property
-    def _has_policy(self) -> bool:
+    def has_policy(self) -> bool:
         """Whether pictures are changed by the CPU, in worker threads, before they move."""
         return self.augmentation is not None and self.augmentation.policy != "none"
 

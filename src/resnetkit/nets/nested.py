@@ -117,12 +117,12 @@ class Nested(nn.Module):
         if not layers:
             return (self.net(x),)
         inside = {net.layers: net for net in self.all[1:]}
-        nets, blocks = [self.net, *(inside[n] for n in layers)], self.net.blocks
-        counts = [len(blocks), *(net.spec.depths[0] for net in nets[1:])]
-        reached = outputs(blocks, self.net.segments, self.net.stem(x), counts)
+        nets, blocks = [self.net, *(inside[number] for number in layers)], self.net.blocks
+        shared = [len(blocks), *(net.spec.depths[0] for net in nets[1:])]
+        reached = outputs(blocks, self.net.segments, self.net.stem(x), shared)
         return tuple(
             net.head(net.pooled(through(net.blocks[n:], after(net.segments, n), reached[n])))
-            for net, n in zip(nets, counts, strict=True)
+            for net, n in zip(nets, shared, strict=True)
         )
 
     def statistics(self) -> dict[str, Tensor]:
@@ -134,6 +134,9 @@ class Nested(nn.Module):
         }
 
     def load_statistics(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put back what `statistics` gave; what is missing raises KeyError."""
-        for name, buffer in self.statistics().items():
+        """Put back what `statistics` gave; raises UserError where those are of other networks."""
+        own = self.statistics()
+        if own.keys() != tensors.keys():
+            raise UserError("statistics of other networks inside than there are")
+        for name, buffer in own.items():
             buffer.copy_(tensors[name])

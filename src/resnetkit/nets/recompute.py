@@ -27,12 +27,14 @@ def outputs(
         x: for the first block.
         counts: of blocks; a segment across one of them is taken as two.
     """
-    anew, found, done = sum(segments), {0: x}, 0
+    anew, found, done = sum(segments), {0: x} if 0 in counts else {}, 0
     for end in sorted({*accumulate(segments), *counts} - {0}):
         piece = blocks[done:end]
         x = _recomputed(piece, x) if end <= anew else _run(piece, x)
-        found[end], done = x, end
-    return {count: found[count] for count in counts}
+        done = end
+        if end in counts:
+            found[end] = x
+    return found
 
 
 def after(segments: Sequence[int], blocks: int) -> tuple[int, ...]:

@@ -5,15 +5,16 @@ from pathlib import Path
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from resnetkit.report.style import BLUE, ORANGE, new_figure, plain_axes, save_figure
+from resnetkit.training.recipe import Recipe
 
 MOST_MARKED = 40
 """Epochs up to which each has a dot."""
 
 
-def draw_curves(rows: list[dict], title: str, path: Path, *, smoothed: bool = False) -> None:
+def draw_curves(rows: list[dict], title: str, path: Path, recipe: Recipe) -> None:
     """Draw the lines of a metrics.jsonl into a PNG; without lines there is nothing to draw.
 
-    `smoothed` says that the training loss is that of smoothed labels, which cannot reach zero.
+    What training's numbers are of, where it is not what validation's are, is said beside them.
     """
     if not rows:
         return
@@ -25,7 +26,7 @@ def draw_curves(rows: list[dict], title: str, path: Path, *, smoothed: bool = Fa
     ):
         for part, name, colour in (("train", "training", BLUE), ("val", "validation", ORANGE)):
             values = [row[f"{part}_{what}"] for row in rows]
-            kind = ", labels smoothed" if smoothed and (part, what) == ("train", "loss") else ""
+            kind = _kind(recipe, what) if part == "train" else ""
             axes.plot(
                 epochs, values, color=colour, marker=marker, markersize=3.5, label=name + kind
             )
@@ -52,3 +53,13 @@ def draw_curves(rows: list[dict], title: str, path: Path, *, smoothed: bool = Fa
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     figure.suptitle(f"{title}: {rows[-1]['val_top1']:.2%} on validation", fontsize=11)
     save_figure(figure, path)
+
+
+def _kind(recipe: Recipe, what: str) -> str:
+    """What sets the loss or the accuracy in training apart."""
+    smooth, yes_no = recipe.optimiser.label_smoothing, recipe.optimiser.loss == "bce"
+    mixed = recipe.augmentation.mixup or recipe.augmentation.cutmix
+    words = ["labels smoothed"] if smooth and what == "loss" else []
+    words += ["yes or no a class"] if yes_no and what == "loss" else []
+    words += ["pictures mixed"] if mixed else []
+    return "".join(f", {word}" for word in words)

@@ -70,15 +70,22 @@ class Footprint:
 
 def together(nested: Nested, recipe: Recipe) -> list[Footprint]:
     """What a step keeps at a time: of the whole network, and of the deepest one inside it."""
-    return [footprint(net, recipe) for net in (nested.net, *nested.all[1:][-1:])]
+    inner = [footprint(net, recipe, shared=shared_blocks(net)) for net in nested.all[1:][-1:]]
+    return [footprint(nested.net, recipe), *inner]
 
 
-def footprint(net: ResNet, recipe: Recipe) -> Footprint:
+def shared_blocks(inner: ResNet) -> int:
+    """Blocks of a network inside another that are the other's, and are computed with it."""
+    return inner.spec.depths[0]
+
+
+def footprint(net: ResNet, recipe: Recipe, *, shared: int = 0) -> Footprint:
     """Measure what an image leaves behind, in two small batches.
 
     Args:
         net: in any layout, on any device; it stays as it is.
         recipe: resolved: its precision and the size of its images.
+        shared: so many blocks, and the stem, are left out.
     """
     whole = recipe.data.image_size or 1
     side = min(whole, _MOST_SIDE)
@@ -88,7 +95,8 @@ def footprint(net: ResNet, recipe: Recipe) -> Footprint:
         [max(0, b - a) * larger for a, b in zip(*pair, strict=True)]
         for pair in zip(small, large, strict=True)
     )
-    return Footprint(tuple(inputs), tuple(kept[1:-1]), kept[0] + kept[-1])
+    stem = 0 if shared else kept[0]
+    return Footprint(tuple(inputs[shared:]), tuple(kept[1 + shared : -1]), stem + kept[-1])
 
 
 def _kept_bytes(net: ResNet, recipe: Recipe, count: int, side: int) -> tuple[list[int], list[int]]:

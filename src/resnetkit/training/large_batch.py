@@ -40,10 +40,10 @@ class _ByTensor(torch.optim.Optimizer):
 class Lars(_ByTensor):
     """SGD with momentum, its rate scaled tensor by tensor.
 
-    You 2017 (arXiv 1708.03888), algorithm 1. A tensor without weight decay is taken as by SGD.
+    You 2017 (arXiv 1708.03888), algorithm 1.
 
     Args:
-        groups: of parameters.
+        groups: of parameters; one with `scaled` False, norms and biases, is taken as by SGD.
         lr: the rate.
         momentum: of the steps.
         weight_decay: pull towards zero.
@@ -54,7 +54,7 @@ class Lars(_ByTensor):
         self, groups: Iterable, lr: float, momentum: float, weight_decay: float, trust: float
     ):
         decays: dict[str, Any] = {"momentum": momentum, "weight_decay": weight_decay}
-        super().__init__(groups, {"lr": lr, "trust": trust, **decays})
+        super().__init__(groups, {"lr": lr, "trust": trust, "scaled": True, **decays})
 
     def _stepped(self, p: Tensor, state: dict, group: dict) -> tuple[Tensor, dict[str, Tensor]]:
         if not state:
@@ -62,7 +62,7 @@ class Lars(_ByTensor):
         gradient, decay, rate = p.grad, group["weight_decay"], group["lr"]
         assert gradient is not None
         pull = gradient + decay * p
-        if decay:
+        if group["scaled"]:
             length, pulls = p.norm(), gradient.norm() + decay * p.norm()
             scaled = group["trust"] * length / pulls
             rate = rate * torch.where((length > 0) & (pulls > 0), scaled, 1)
@@ -73,10 +73,8 @@ class Lars(_ByTensor):
 class Lamb(_ByTensor):
     """Adam's direction, as long as the tensor itself (You 2019, arXiv 1904.00962, algorithm 2).
 
-    A tensor without weight decay is taken as by Adam.
-
     Args:
-        groups: of parameters.
+        groups: of parameters; one with `scaled` False, norms and biases, is taken as by Adam.
         lr: length of a step over that of the tensor.
         weight_decay: pull towards zero, part of the direction.
         betas: of the means of gradients and of their squares.
@@ -92,7 +90,7 @@ class Lamb(_ByTensor):
         eps: float = 1e-6,
     ):
         fixed: dict[str, Any] = {"weight_decay": weight_decay, "betas": betas, "eps": eps}
-        super().__init__(groups, {"lr": lr, **fixed})
+        super().__init__(groups, {"lr": lr, "scaled": True, **fixed})
 
     def _stepped(self, p: Tensor, state: dict, group: dict) -> tuple[Tensor, dict[str, Tensor]]:
         if not state:
@@ -106,7 +104,7 @@ class Lamb(_ByTensor):
         root = (square / (1 - slower**count)).sqrt() + group["eps"]
         direction = mean / (1 - slow**count) / root + decay * p
         rate = group["lr"]
-        if decay:
+        if group["scaled"]:
             length, far = p.norm(), direction.norm()
             rate = rate * torch.where((length > 0) & (far > 0), length / far, 1)
         return p - rate * direction, {"step": count, "exp_avg": mean, "exp_avg_sq": square}

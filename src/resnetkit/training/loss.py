@@ -1,6 +1,7 @@
 """The loss of a batch and how many of it are right, by what its labels are."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -15,30 +16,33 @@ THERE = 0.2
 training of ResNet strikes back (Wightman 2021, arXiv 2110.00476) does."""
 
 
+Kind = Literal["choice", "yes-no", "several"]
+"""One class among all (cross-entropy), or a yes or no for each (binary cross-entropy): of images
+with one class, or with several."""
+
+
 @dataclass(frozen=True)
 class Loss:
     """What a recipe's network is trained to make small.
 
+    An image's binary cross-entropy is the sum over classes: its gradient by a logit is probability
+    - label, as that of cross-entropy is, so that one learning rate serves both.
+
     Attributes:
+        kind: what is asked of the network.
         smoothing: share of a label that is spread over all classes; of several classes an image,
             the share of each class's 0 or 1 that becomes 0.5.
-        binary: a yes or no for each class (binary cross-entropy, an image's loss being the sum over
-            classes) instead of a choice among them (cross-entropy). Its gradient by a logit is
-            probability - label in both, so that one learning rate serves both; the mean over
-            classes would make it that much smaller.
-        several: an image may have several classes; always binary.
     """
 
+    kind: Kind = "choice"
     smoothing: float = 0.0
-    binary: bool = False
-    several: bool = False
 
     @classmethod
     def of(cls, recipe: Recipe) -> "Loss":
         """That of a resolved recipe."""
-        several = recipe.data.multi_label
-        binary = several or recipe.optimiser.loss == "bce"
-        return cls(recipe.optimiser.label_smoothing, binary, several)
+        one: Kind = "yes-no" if recipe.optimiser.loss == "bce" else "choice"
+        kind: Kind = "several" if recipe.data.multi_label else one
+        return cls(kind, recipe.optimiser.label_smoothing)
 
     def __call__(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The sum of the images' losses, and how many have a label for their likeliest class.
@@ -57,7 +61,7 @@ class Loss:
         else:
             kind = torch.int64 if labels.dtype == torch.uint8 else labels.dtype
             right = labels.gather(1, likeliest[:, None]).sum(dtype=kind)
-        if not self.binary:
+        if self.kind == "choice":
             entropy = functional.cross_entropy
             return entropy(logits, labels, reduction="sum", label_smoothing=self.smoothing), right
         targets = self._targets(labels, logits.shape[1])
@@ -68,9 +72,9 @@ class Loss:
         """Of binary cross-entropy: float32 (images, classes)."""
         if labels.ndim == 1:
             labels = functional.one_hot(labels, classes)
-        elif not self.several:
+        elif self.kind == "yes-no":
             labels = labels > THERE
-        spread = self.smoothing / (2 if self.several else classes)
+        spread = self.smoothing / (2 if self.kind == "several" else classes)
         return labels.float() * (1 - self.smoothing) + spread
 
     def taught(self, logits: Tensor, teacher: Tensor) -> Tensor:
@@ -82,7 +86,7 @@ class Loss:
             teacher: logits of the same shape; no gradient reaches them.
         """
         teacher = teacher.detach()
-        if not self.binary:
+        if self.kind == "choice":
             return functional.cross_entropy(logits, teacher.softmax(1), reduction="sum")
         entropy = functional.binary_cross_entropy_with_logits
         return entropy(logits, teacher.sigmoid(), reduction="sum")

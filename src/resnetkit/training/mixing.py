@@ -11,21 +11,21 @@ from resnetkit.data.augmentation import Augmentation
 
 
 def mixed(
-    x: Tensor, labels: Tensor, how: Augmentation, classes: int, *, seed: int, step: int, rank: int
+    x: Tensor, labels: Tensor, how: Augmentation, classes: int, *, seed: int, step: int
 ) -> tuple[Tensor, Tensor]:
-    """A batch of which every picture is mixed with the one after it.
+    """Pictures computed together, each mixed with the one before it.
 
     Mixup (Zhang 2017, arXiv 1710.09412, section 2): a weighted mean of both. CutMix (Yun 2019,
     arXiv 1905.04899, section 3.1): a box of the one is put into the other. Where both are asked for
-    either is drawn. The share is drawn once a batch, from Beta(alpha, alpha); it, the box and the
-    choice are a function of (seed, step, rank).
+    either is drawn. The share is drawn once a step, from Beta(alpha, alpha); it, the box and the
+    choice are a function of (seed, step).
 
     Args:
         x: float (images, channels, height, width).
         labels: int64 (images,), or uint8 (images, classes).
         how: its `mixup` and `cutmix` are the alphas; 0 for neither.
         classes: how many there are.
-        seed, step, rank: of the run, and where it stands.
+        seed, step: of the run, and where it stands.
 
     Returns:
         The pictures, and as labels how much of every class each has: float32 (images, classes).
@@ -33,7 +33,7 @@ def mixed(
     """
     if not (how.mixup or how.cutmix):
         return x, labels
-    draws = np.random.default_rng(step_seed(seed, step, rank))
+    draws = np.random.default_rng(step_seed(seed, step, 0))
     cut = draws.random() < (0.5 if how.mixup else 1.0) if how.cutmix else False
     alpha = how.cutmix if cut else how.mixup
     share = float(draws.beta(alpha, alpha))
@@ -57,5 +57,5 @@ def _box(height: int, width: int, share: float, draws: np.random.Generator):
         middle_down - part * height / 2, middle_down + part * height / 2,
         middle_right - part * width / 2, middle_right + part * width / 2,
     )  # fmt: skip
-    most = (height, height, width, width)
-    return tuple(min(most, max(0, round(at))) for at, most in zip(bounds, most, strict=True))
+    sides = (height, height, width, width)
+    return tuple(min(side, max(0, round(at))) for at, side in zip(bounds, sides, strict=True))

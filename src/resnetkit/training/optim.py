@@ -42,10 +42,13 @@ class Optimiser:
             decayed = parameter.ndim > 1 or recipe.decay_norms
             sorted_out.setdefault((rate, decayed), []).append(view)
         groups = [
-            {"params": members, "rate": rate} | ({} if decayed else {"weight_decay": 0.0})
+            {"params": members, "rate": rate, "scaled": decayed}
+            | ({} if decayed else {"weight_decay": 0.0})
             for (rate, decayed), members in sorted_out.items()
         ]
+        self._momentum = recipe.momentum if recipe.optimiser == "sgd" else 0.0
         self._optimiser = self._made(groups, recipe)
+        self._begin()
 
     def _made(self, groups: list[dict], recipe: OptimiserRecipe) -> torch.optim.Optimizer:
         lr, decay = recipe.lr, recipe.weight_decay
@@ -55,13 +58,16 @@ class Optimiser:
             return Lamb(groups, lr, decay)
         if recipe.optimiser == "lars":
             return Lars(groups, lr, recipe.momentum, decay, recipe.trust)
-        sgd = torch.optim.SGD(
+        return torch.optim.SGD(
             groups, lr, recipe.momentum, weight_decay=decay, nesterov=recipe.nesterov, fused=True
         )
-        if recipe.momentum:  # parameters that learn later than others in their group need one too
+
+    def _begin(self) -> None:
+        """Forget all state."""
+        self._optimiser.state.clear()
+        if self._momentum:  # parameters that learn later than others in their group need one too
             for _, view in self._views.values():
-                sgd.state[view]["momentum_buffer"] = torch.zeros_like(view)
-        return sgd
+                self._optimiser.state[view]["momentum_buffer"] = torch.zeros_like(view)
 
     def set_rate(self, lr: float) -> None:
         """The learning rate of the next step; groups take their part of it."""
@@ -98,6 +104,7 @@ class Optimiser:
 
     def load_tensors(self, tensors: dict[str, torch.Tensor]) -> None:
         """Put back what `tensors` gave, of this network or of one that it contains."""
+        self._begin()
         for name, value in tensors.items():
             owner, key = name.rsplit("/", 1)
             parameter, view = self._views[owner]

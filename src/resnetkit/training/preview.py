@@ -69,7 +69,7 @@ def _rows(recipe: Recipe, source: Source, classes: int) -> list[np.ndarray]:
     for epoch in range(COLUMNS - 1):
         batch = loader.batch(epoch, 0)
         x = transform.normalise(batch.images)
-        x, _ = mixed(x, batch.labels, how, classes, seed=recipe.seed, step=epoch, rank=0)
+        x, _ = mixed(x, batch.labels, how, classes, seed=recipe.seed, step=epoch)
         pixels = (255 * x).round().to(torch.uint8).permute(0, 2, 3, 1)
         columns.append(pixels[batch.indices.argsort()].numpy())
     return [

@@ -33,7 +33,7 @@ def about(name: str) -> list[str]:
 def _file(name: str) -> Traversable | Path:
     """The file of a recipe by name, or one of one's own."""
     own = _FOLDER / f"{name}.yaml"
-    return own if own.is_file() else Path(name)
+    return own if Path(name).name == name and own.is_file() else Path(name)
 
 
 def read_recipe(name: str) -> Recipe:

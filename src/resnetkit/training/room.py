@@ -11,7 +11,7 @@ from resnetkit.nets.nested import Nested
 from resnetkit.nets.resnet import ResNet
 from resnetkit.ranks import Ranks
 from resnetkit.sizes import gigabytes, parse_size
-from resnetkit.training.footprint import Footprint, footprint, together
+from resnetkit.training.footprint import Footprint, footprint, shared_blocks, together
 from resnetkit.training.recipe import Recipe
 
 COPIES = 4
@@ -43,9 +43,11 @@ class Room:
         if self.asked is None:
             return
         shares = self._shares(nested.net, images, together(nested, recipe))
-        for net in nested.all:
-            most = shares[0] if net is nested.net else shares[-1]
-            net.segments = footprint(net, recipe).segments_within(most)
+        nested.net.segments = footprint(nested.net, recipe).segments_within(shares[0])
+        for net in nested.all[1:]:
+            first = shared_blocks(net)
+            segments = footprint(net, recipe, shared=first).segments_within(shares[-1])
+            net.segments = (first, *segments) if segments else ()
 
     def needed(self, nested: Nested, recipe: Recipe, images: int) -> float:
         """Bytes that a step on a piece of so many images takes, arranged so."""

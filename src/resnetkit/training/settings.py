@@ -50,10 +50,10 @@ def settings_of(recipe: Recipe) -> dict[str, Any]:
 
 def differences(before: Recipe, after: Recipe) -> dict[str, str]:
     """What differs between two recipes: setting -> `before -> after`."""
-    return {name: f"{old} -> {new}" for name, (old, new) in different(before, after).items()}
+    return {name: f"{old} -> {new}" for name, (old, new) in unequal(before, after).items()}
 
 
-def different(one: Recipe, other: Recipe) -> dict[str, tuple[Any, Any]]:
+def unequal(one: Recipe, other: Recipe) -> dict[str, tuple[Any, Any]]:
     """The settings in which two recipes differ, by flat name, each with both values."""
     ours, theirs = settings_of(one), settings_of(other)
     return {name: (ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]}

@@ -194,6 +194,11 @@ def _check_batch(recipe: Recipe, images: int, net: ResNet) -> None:
             f"more than one image at a time: raise --batch-size, lower --accumulate, or train on "
             f"larger images"
         )
+    if smallest < 2 and (recipe.augmentation.mixup or recipe.augmentation.cutmix):
+        raise UserError(
+            "mixup and cutmix mix images that are computed together, and some are alone: raise "
+            "--batch-size, or lower --accumulate"
+        )
 
 
 def transform_of(recipe: Recipe) -> Transform:

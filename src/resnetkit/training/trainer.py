@@ -233,16 +233,16 @@ class Trainer:
         """The sum of a piece's losses, with those inside and without; how many are right."""
         x = self.transform.normalise(images.to(self.device, non_blocking=True))
         labels = labels.to(self.device, non_blocking=True)
-        recipe, judge = self.recipe, Loss.of(self.recipe)
+        recipe, loss_of = self.recipe, Loss.of(self.recipe)
         x, labels = mixed(
             x, labels, recipe.augmentation, self.net.spec.classes,
-            seed=recipe.seed, step=step, rank=self.ranks.rank,
+            seed=recipe.seed, step=step,
         )  # fmt: skip
         logits, *inside = self.replica.forward(x, model, *inner_at(recipe, step))
-        own, right = judge(logits, labels)
+        own, right = loss_of(logits, labels)
         loss = own
         for answers in inside:
-            loss = loss + inner_loss(judge, answers, logits, labels, recipe.depth.taught)
+            loss = loss + inner_loss(loss_of, answers, logits, labels, recipe.depth.taught)
         return loss, own, right
 
     def optimiser_step(self, finite: torch.Tensor) -> None:

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from resnetkit.data.cache import Cached
 from resnetkit.data.loader import Loader
+from resnetkit.data.sources import array_of
 
 Item = TypeVar("Item")
 
@@ -36,16 +37,19 @@ class Waiting:
     def advice(self, loader: Loader) -> str | None:
         """A line to say at the end of an epoch: once, and not of the first, which fills caches."""
         warmed, self._warmed = self._warmed, True
-        if not warmed or self._said or self.share < MUCH:
+        remedy = _remedy(loader)
+        if not warmed or self._said or self.share < MUCH or remedy is None:
             return None
         self._said = True
-        return f"the network waits for images {self.share:.0%} of the time: {_remedy(loader)}"
+        return f"the network waits for images {self.share:.0%} of the time: {remedy}"
 
 
-def _remedy(loader: Loader) -> str:
+def _remedy(loader: Loader) -> str | None:
     source = loader.source
     if loader.resident is not None:
-        return "give more --workers, or leave --policy out"
+        return "give more --workers, or leave --policy out" if loader.has_policy else None
+    if array_of(source) is not None:
+        return "give more --workers"
     if not isinstance(source, Cached):
         return "keep decoded images with --cache memory or --cache FOLDER, or give more --workers"
     if source.store.failed:
