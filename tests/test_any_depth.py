@@ -134,3 +134,10 @@ def test_it_is_really_as_quick_as_it_was_measured_to_be(many, monkeypatch, tmp_p
     found = latency.latencies(many, "fp32")
     assert found[8].p50 < found[20].p50
     assert found[8].runs == 20
+
+
+@pytest.mark.parametrize("change", [{"threshold": float("nan")}, {"share": 1e9}, {"loss": -0.1}])
+def test_an_exit_that_makes_no_sense_is_refused(change):
+    numbers = {"loss": 0.003, "layers": 8, "threshold": 0.5, "share": 0.5, "top1": 0.9} | change
+    with pytest.raises(rk.UserError, match=f"the {next(iter(change))} of an early exit cannot be"):
+        Exit(**numbers)

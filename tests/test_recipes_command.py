@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -88,3 +90,18 @@ def test_a_path_is_a_file_of_ones_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert read_recipe("./fast").epochs == 7
     assert read_recipe("fast").epochs == 20
+
+
+def test_what_cannot_be_printed_is_one_line(tmp_path, capsys):
+    file = tmp_path / "mine.yaml"
+    file.write_text('model: "\\ud800"\n')
+    command = [sys.executable, "-m", "resnetkit", "recipes", str(file), "fast"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "resnetkit: this is no text, and cannot be printed: '\\ud800'\n"
+
+
+def test_nobody_to_print_to():
+    command = f"{sys.executable} -m resnetkit recipes fast >&-"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

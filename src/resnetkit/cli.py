@@ -52,7 +52,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         if options.run not in (train, evaluate) and not is_first():
             return 0  # torchrun has started several of us, and one is enough
         code = options.run(options)
-        sys.stdout.flush()
+        if sys.stdout:  # it may be closed
+            sys.stdout.flush()
         return code
     except UserError as error:
         if isinstance(error, RankError) or (is_first() and not isinstance(error, Quiet)):
@@ -60,6 +61,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:  # who read our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except UnicodeEncodeError as error:
+        say(f"resnetkit: this is no text, and cannot be printed: {error.object[error.start]!a}")
     except OSError as error:
         say(f"resnetkit: {error.filename or 'input or output'}: {error.strerror or error}")
     except (MemoryError, RuntimeError) as error:
@@ -121,7 +124,7 @@ def evaluate(options: argparse.Namespace) -> int:
     from resnetkit.terminal import TerminalObserver
 
     every = options.depth == "all"
-    if options.plot:
+    if options.plot is not None:
         check_can_draw(Path(options.plot))
     classifier, workers = _load(options)
     found = (api.evaluate_depths if every else api.evaluate)(
@@ -142,7 +145,7 @@ def evaluate(options: argparse.Namespace) -> int:
         print(json.dumps(found.to_dict()))
     else:
         print(tables.judged(found))
-    if options.plot:
+    if options.plot is not None:
         _draw(found, options.model, Path(options.plot))
     return 0
 
@@ -175,6 +178,8 @@ def predict(options: argparse.Namespace) -> int:
     from resnetkit import api, tables
     from resnetkit.terminal import TerminalObserver
 
+    if options.early_exit is not None and options.depth is not None:
+        raise UserError("--early-exit chooses among the depths: leave --depth out")
     classifier, workers = _load(options)
     found = api.predict(
         classifier,
@@ -219,13 +224,13 @@ def compare(options: argparse.Namespace) -> int:
     """`resnetkit compare RUN RUN...`."""
     from resnetkit import compare_tables, comparing
 
-    if options.plot:
+    if options.plot is not None:
         check_can_draw(Path(options.plot))
     found = comparing.compare(options.runs)
     for warning in found.warnings:
         say(f"warning: {warning}")
     print(json.dumps(found.to_dict()) if options.json else compare_tables.comparison(found))
-    if options.plot:
+    if options.plot is not None:
         from resnetkit.report.compared import draw_compared
 
         draw_compared({run.name: run.rows for run in found.runs}, Path(options.plot))
@@ -385,8 +390,9 @@ def _in_time(classifier, options: argparse.Namespace):
     from resnetkit.latency import deepest_within
     from resnetkit.terminal import TerminalObserver
 
-    if options.depth is not None or getattr(options, "early_exit", None) is not None:
-        raise UserError("--latency chooses the depth: leave --depth and --early-exit out")
+    for name in ("depth", "early_exit"):
+        if getattr(options, name, None) is not None:
+            raise UserError(f"--latency chooses the depth: leave --{name.replace('_', '-')} out")
     return deepest_within(
         classifier, options.latency, precision=options.precision, observer=TerminalObserver()
     )

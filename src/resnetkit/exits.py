@@ -34,6 +34,12 @@ class Exit:
     share: float
     top1: float
 
+    def __post_init__(self):
+        """Check what a file may say."""
+        for name, most in (("loss", 1.0), ("threshold", math.inf), ("share", 1.0), ("top1", 1.0)):
+            if not 0 <= getattr(self, name) <= most:
+                raise UserError(f"the {name} of an early exit cannot be {getattr(self, name)}")
+
 
 @dataclass(frozen=True)
 class Calibration:

@@ -32,8 +32,8 @@ def about(name: str) -> list[str]:
 
 def _file(name: str) -> Traversable | Path:
     """The file of a recipe by name, or one of one's own."""
-    own = _FOLDER / f"{name}.yaml"
-    return own if Path(name).name == name and own.is_file() else Path(name)
+    own = {file.name: file for file in _FOLDER.iterdir()}
+    return own.get(f"{name}.yaml", Path(name))
 
 
 def read_recipe(name: str) -> Recipe:
@@ -45,6 +45,8 @@ def read_recipe(name: str) -> Recipe:
     if name == "default":
         return Recipe()
     file = _file(name)
+    if file.is_dir():
+        raise UserError(f"{name} is a folder; a recipe is a YAML file, such as a run's recipe.yaml")
     if not file.is_file():
         hint = nearest(name, named_recipes())
         raise UserError(f"no recipe and no file is called {name!r}; {hint}")
