@@ -11,6 +11,7 @@ Writes benchmarks/results/any_depth.json.
 """
 
 import argparse
+import copy
 import json
 import statistics
 import tempfile
@@ -70,16 +71,16 @@ def top1(clf: Classifier) -> float:
     return rk.evaluate(clf, "fashion-mnist", workers=1).to_dict()["top1"]
 
 
-def part_of(clf: Classifier, layers: int) -> Classifier:
-    """The first blocks of every stage, with the whole's statistics; of a plain network too."""
+def cut(clf: Classifier, layers: int) -> Classifier:
+    """The first blocks of every stage of a network that was trained as a whole, plain ones too.
+
+    Their statistics are measured anew.
+    """
     ordinary = replace(clf.spec, shortcut="B" if clf.spec.shortcut == "none" else clf.spec.shortcut)
     spec = replace(clf.spec, depths=inner_spec(ordinary, layers).depths)
-    return Classifier(inner_network(clf.net, spec), clf.transform, clf.classes, clf.training)
-
-
-def cut(clf: Classifier, layers: int) -> Classifier:
-    """The same, its statistics measured anew."""
-    part = part_of(clf, layers)
+    part = Classifier(
+        inner_network(copy.deepcopy(clf.net), spec), clf.transform, clf.classes, clf.training
+    )
     net = part.net
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):

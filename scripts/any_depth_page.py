@@ -25,10 +25,9 @@ WORDS = {
         "exits": "| | test accuracy | images/s | against the whole | answered early |",
         "depth": "{} layers",
         "exit": "early exit at {:.1%}, {} layers first",
-        "ways": "| way | {} | time |",
+        "ways": "| way | {} |",
         "layers": "{} layers",
         "way": {},
-        "shared": "{}, but the whole's statistics for all",
         "alone": "networks of these depths alone",
         "latency": "| asked for | layers chosen | p50 | p95 |",
         "kept": "{kept} of {of} within the time that was asked for.",
@@ -42,17 +41,18 @@ WORDS = {
         "exits": "| | 测试准确率 | 每秒图片数 | 相对整个网络 | 提前回答 |",
         "depth": "{} 层",
         "exit": "提前退出 {:.1%}，先用 {} 层",
-        "ways": "| 方式 | {} | 时间 |",
+        "ways": "| 方式 | {} |",
         "layers": "{} 层",
         "way": {
             "one inside, taught": "每步一个内部网络，由整个网络教",
-            "one inside, from labels alone": "每步一个内部网络，只学标签",
+            "one inside, from labels": "每步一个内部网络，只学标签",
             "the smallest and another, taught": "每步最小的和另一个，由整个网络教",
+            "the smallest and another, from labels": "每步最小的和另一个，只学标签",
+            "the smallest and another, half taught": "每步最小的和另一个，教一半",
             "all of them, taught": "每步全部，由整个网络教",
             "the whole alone, then cut": "只训练整个网络，然后截短",
             "the same with stochastic depth": "同上，加随机深度",
         },
-        "shared": "{}，但都用整个网络的统计量",
         "alone": "各深度单独训练的网络",
         "latency": "| 要求的时间 | 选中的层数 | p50 | p95 |",
         "kept": "{of} 次中 {kept} 次在要求的时间之内。",
@@ -134,19 +134,11 @@ def ways(say: dict) -> list[str]:
     layers, rows = list(runs[USUAL]["depths"]), []
     for way in sorted(runs, key=lambda way: (way != USUAL, way)):
         run, name = runs[way], say["way"].get(way, way)
-        time = f"{run['seconds'] / runs[USUAL]['seconds']:.2f}"
-        rows.append((name, *(f"{run['depths'][n]:.2%}" for n in layers), time))
-        if way == USUAL:
-            shared = (f"{run['shared'][n]:.2%}" for n in layers)
-            rows.append((say["shared"].format(name), *shared, time))
-    alone = {
-        n: run["val_top1"]
-        for n in layers
-        for run in read("any_depth").get("runs", {}).get(f"resnet{n}", [])
-        if run["seed"] == runs[USUAL]["seed"]
-    }
-    if len(alone) == len(layers):
-        rows.append((say["alone"], *(f"{alone[n]:.2%}" for n in layers), ""))
+        if run["depths"]:
+            rows.append((name, *(f"{run['depths'][n]:.2%}" for n in layers)))
+    alone = [runs.get(f"resnet{n} alone") for n in layers]
+    if all(alone):
+        rows.append((say["alone"], *(f"{run['val_top1']:.2%}" for run in alone if run)))
     head = say["ways"].format(" | ".join(say["layers"].format(n) for n in layers))
     return [machine_of(found), "", *table(head, rows)]
 
