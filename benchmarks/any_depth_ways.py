@@ -30,10 +30,8 @@ LAYERS, EPOCHS = (8, 14, 20, 32), 6
 INSIDE = LAYERS[:-1]
 
 
-def sandwich(recipe: Recipe, step: int) -> tuple[int, ...]:
-    """The smallest in every step, and another by chance (Yu 2019, arXiv 1903.05134)."""
-    others = INSIDE[1:]
-    return INSIDE[0], others[step_seed(recipe.seed, step, 0) % len(others)]
+def one(recipe: Recipe, step: int) -> tuple[int, ...]:
+    return (INSIDE[step_seed(recipe.seed, step, 0) % len(INSIDE)],)
 
 
 def every_one(_recipe: Recipe, _step: int) -> tuple[int, ...]:
@@ -42,12 +40,11 @@ def every_one(_recipe: Recipe, _step: int) -> tuple[int, ...]:
 
 ANY: dict[str, Any] = {"any_depth": True}
 WAYS: dict[str, tuple[dict, Callable | None]] = {
-    "one inside, taught": (ANY, None),
-    "one inside, from labels": (ANY | {"taught": 0.0}, None),
-    "the smallest and another, taught": (ANY, sandwich),
-    "the smallest and another, from labels": (ANY | {"taught": 0.0}, sandwich),
-    "the smallest and another, half taught": (ANY | {"taught": 0.5}, sandwich),
-    "all of them, taught": (ANY, every_one),
+    "the smallest and another, from labels": (ANY, None),
+    "the smallest and another, taught": (ANY | {"taught": 1.0}, None),
+    "one inside, from labels": (ANY, one),
+    "one inside, taught": (ANY | {"taught": 1.0}, one),
+    "all of them, from labels": (ANY, every_one),
     "the whole alone, then cut": ({}, None),
     "the same with stochastic depth": ({"drop_path": 0.5}, None),
     **{f"resnet{n} alone": ({"model": f"resnet{n}"}, None) for n in LAYERS},

@@ -15,7 +15,7 @@ from resnetkit.report.speed import Point, Slide, draw_speed
 LANGUAGES = {"en": "any_depth", "zh": "any_depth.zh"}
 """A language and the name of its page."""
 
-ONE, PLAIN, USUAL = "one file", "plain56, cut", "one inside, taught"
+ONE, PLAIN, USUAL = "one file", "plain56, cut", "the smallest and another, from labels"
 WORDS = {
     "en": {
         "none": "Not measured yet.",
@@ -48,8 +48,7 @@ WORDS = {
             "one inside, from labels": "每步一个内部网络，只学标签",
             "the smallest and another, taught": "每步最小的和另一个，由整个网络教",
             "the smallest and another, from labels": "每步最小的和另一个，只学标签",
-            "the smallest and another, half taught": "每步最小的和另一个，教一半",
-            "all of them, taught": "每步全部，由整个网络教",
+            "all of them, from labels": "每步全部，只学标签",
             "the whole alone, then cut": "只训练整个网络，然后截短",
             "the same with stochastic depth": "同上，加随机深度",
         },

@@ -137,7 +137,8 @@ def test_stopped_and_resumed_ends_in_the_same_bits(trained, tmp_path, monkeypatc
     assert_equal_bits(trained, tmp_path / "run")
 
 
-def test_a_step_has_the_gradients_of_both_losses(tmp_path, monkeypatch):
+@pytest.mark.parametrize("taught", [0.0, 0.7])
+def test_a_step_has_the_gradients_of_all_losses(taught, tmp_path, monkeypatch):
     """Against autograd on the same nets by hand, in one backward."""
     found = {}
 
@@ -147,10 +148,13 @@ def test_a_step_has_the_gradients_of_both_losses(tmp_path, monkeypatch):
             x = trainer.transform.normalise(images)
             nested = Nested(trainer.net, layers)
             nested.train()
-            own, inner = nested(x, *layers)
-            loss = functional.cross_entropy(own, labels, label_smoothing=0.1, reduction="sum")
+            own, *inside = nested(x, *layers)
+            sums = {"label_smoothing": 0.1, "reduction": "sum"}
+            loss = functional.cross_entropy(own, labels, **sums)
             soft = (own.detach().log_softmax(1)).exp()
-            loss = loss - (soft * inner.log_softmax(1)).sum()
+            for inner in inside:
+                loss = loss - taught * (soft * inner.log_softmax(1)).sum()
+                loss = loss + (1 - taught) * functional.cross_entropy(inner, labels, **sums)
             by_hand = torch.autograd.grad(loss / whole, list(trainer.net.parameters()))
             finite = step(trainer, images, labels, whole)
             for gradient, parameter in zip(by_hand, trainer.net.parameters(), strict=True):
@@ -161,14 +165,16 @@ def test_a_step_has_the_gradients_of_both_losses(tmp_path, monkeypatch):
 
     step = trainer_module.Trainer.backward
     monkeypatch.setattr(trainer_module.Trainer, "backward", watched)
-    train(tmp_path / "run", **ANY, epochs=1, precision="fp32", dropout=0.0, drop_path=0.0)
+    how = {"epochs": 1, "precision": "fp32", "dropout": 0.0, "drop_path": 0.0, "taught": taught}
+    train(tmp_path / "run", **ANY, **how)
     assert found
 
 
 def test_every_depth_has_its_turn():
     recipe = override(Recipe(), {"any_depth": True, "inner_layers": [8, 14, 20]})
     drawn = [inner_at(recipe, step) for step in range(300)]
-    assert all(70 < drawn.count((layers,)) < 130 for layers in (8, 14, 20))
+    assert all(120 < drawn.count((8, layers)) < 180 for layers in (14, 20))
+    assert inner_at(override(recipe, {"inner_layers": [14]}), 0) == (14,)
     assert inner_at(Recipe(), 0) == ()
 
 

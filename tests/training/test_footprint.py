@@ -88,7 +88,7 @@ def test_what_networks_inside_share_counts_once():
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        sum(logits.sum() for logits in nested(torch.randn(8, 3, 32, 32), 14))
+        sum(logits.sum() for logits in nested(torch.randn(8, 3, 32, 32), 8, 14))
     kept = sum(size for address, size in sizes.items() if address not in own)
     told = 8 * sum(one.peak() for one in together(nested, recipe()))
     assert kept == pytest.approx(told, rel=0.05)

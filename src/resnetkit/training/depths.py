@@ -43,12 +43,13 @@ def with_inner(net: ResNet, recipe: Recipe) -> Nested:
 def inner_at(recipe: Recipe, step: int) -> tuple[int, ...]:
     """Layers of the networks inside that a step trains besides the whole.
 
-    One of them, drawn by (seed, step), the same on every rank.
+    The smallest, and another that is drawn by (seed, step), the same on every rank (the sandwich
+    rule: Yu 2019, arXiv 1903.05134, section 3.2).
     """
-    layers = recipe.depth.inner_layers
-    if not layers:
-        return ()
-    return (layers[step_seed(recipe.seed, step, 0) % len(layers)],)
+    smallest, others = (recipe.depth.inner_layers or ())[:1], (recipe.depth.inner_layers or ())[1:]
+    if not others:
+        return smallest
+    return (*smallest, others[step_seed(recipe.seed, step, 0) % len(others)])
 
 
 def inner_loss(loss: Loss, logits: Tensor, whole: Tensor, labels: Tensor, taught: float) -> Tensor:

@@ -69,8 +69,9 @@ class Footprint:
 
 
 def together(nested: Nested, recipe: Recipe) -> list[Footprint]:
-    """What a step keeps at a time: of the whole network, and of the deepest one inside it."""
-    inner = [footprint(net, recipe, shared=shared_blocks(net)) for net in nested.all[1:][-1:]]
+    """What a step keeps at most: of the whole network, the smallest inside it and the deepest."""
+    most = [nested.all[number] for number in (1, -1)[: len(nested.all) - 1]]
+    inner = [footprint(net, recipe, shared=shared_blocks(net)) for net in most]
     return [footprint(nested.net, recipe), *inner]
 
 

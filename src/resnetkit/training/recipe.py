@@ -162,7 +162,7 @@ class DepthRecipe:
         least=1,
     )
     taught: float = option(
-        1.0,
+        0.0,
         "with any_depth: share of the whole network's answers in what those inside are to say",
         least=0,
         most=1,

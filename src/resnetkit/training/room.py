@@ -44,9 +44,9 @@ class Room:
             return
         shares = self._shares(nested.net, images, together(nested, recipe))
         nested.net.segments = footprint(nested.net, recipe).segments_within(shares[0])
-        for net in nested.all[1:]:
-            first = shared_blocks(net)
-            segments = footprint(net, recipe, shared=first).segments_within(shares[-1])
+        for number, net in enumerate(nested.all[1:]):
+            first, share = shared_blocks(net), shares[1] if number == 0 else shares[-1]
+            segments = footprint(net, recipe, shared=first).segments_within(share)
             net.segments = (first, *segments) if segments else ()
 
     def needed(self, nested: Nested, recipe: Recipe, images: int) -> float:
