@@ -43,7 +43,7 @@ def test_the_card_says_what_it_is(finished_run):
         ("spec", {"depth": [1]}, "unknown key 'depth'"),
         ("transform", {"size": 0}, "size must be at least 1"),
         ("inner", [[9, 9, 9]], "is not inside"),
-        ("inner", [[1, 1, 1]], "lacks stem.norm.running_mean of its network of 8 layers"),
+        ("inner", [[1, 1, 1]], "lacks stages.1.0.norm1.running_mean of its network of 8 layers"),
         ("calibration", {"temperatures": {"8": 0}}, "temperature of 8 layers cannot be 0"),
         ("calibration", {"temperatures": {"8": "warm"}}, "cannot be 'warm'"),
     ],
