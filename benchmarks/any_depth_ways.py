@@ -9,7 +9,6 @@ the whole alone, with and without stochastic depth, and cut it afterwards. Besid
 the same depths alone. Writes benchmarks/results/any_depth_ways.json.
 """
 
-import argparse
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -19,7 +18,7 @@ from unittest.mock import patch
 
 import resnetkit as rk
 from any_depth import COMMON, cut
-from arms import run_arms
+from arms import run_ways
 from resnetkit.classifier import Classifier
 from resnetkit.data.augment import step_seed
 from resnetkit.training.observer import Observer
@@ -75,12 +74,5 @@ def top1(clf: Classifier) -> float:
     return rk.evaluate(clf, "fashion-mnist", part="val", workers=1).to_dict()["top1"]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--go-on", action="store_true", help="keep the runs that there are")
-    options = parser.parse_args()
-    run_arms("any_depth_ways", trained, [(way, 0) for way in WAYS], go_on=options.go_on)
-
-
 if __name__ == "__main__":
-    main()
+    run_ways("any_depth_ways", __doc__, trained, list(WAYS))

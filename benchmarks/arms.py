@@ -1,5 +1,6 @@
 """An experiment's runs, two at a time with one thread each, kept as they end."""
 
+import argparse
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -37,3 +38,12 @@ def run_arms(
             keep(name, {"runs": runs})
             print(f"{arm}, seed {seed}: {row['val_top1']:.4f}, {row['seconds']:.0f} s", flush=True)
     return {arm: sorted(rows, key=lambda row: row["seed"]) for arm, rows in runs.items()}
+
+
+def run_ways(
+    name: str, about: str, trained: Callable[[str, int], dict], ways: Sequence[str]
+) -> None:
+    """The command of an experiment that compares ways of one seed; `--go-on` keeps its runs."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--go-on", action="store_true", help=f"keep the runs of {name}.json")
+    run_arms(name, trained, [(way, 0) for way in ways], go_on=parser.parse_args().go_on)

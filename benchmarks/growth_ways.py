@@ -8,7 +8,6 @@ identity; they differ in when it comes, what its convolutions begin with, how th
 its branch leaves 0, and the schedule. Writes benchmarks/results/growth_ways.json.
 """
 
-import argparse
 import math
 import tempfile
 from contextlib import ExitStack
@@ -19,7 +18,7 @@ from unittest.mock import patch
 import torch
 
 import resnetkit as rk
-from arms import run_arms
+from arms import run_ways
 from commands import epochs_of
 from growth import EPOCHS, HELD_OUT, IMAGES
 from resnetkit.nets.initialise import zero_branch
@@ -139,12 +138,5 @@ def trained(way: str, seed: int) -> dict:
     return {"seconds": run.seconds, "val_top1": run.val_top1, "scale": scale, "epochs": rows}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--go-on", action="store_true", help="keep the runs of growth_ways.json")
-    options = parser.parse_args()
-    run_arms("growth_ways", trained, [(way, 0) for way in WAYS], go_on=options.go_on)
-
-
 if __name__ == "__main__":
-    main()
+    run_ways("growth_ways", __doc__, trained, list(WAYS))

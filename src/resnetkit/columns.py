@@ -1,7 +1,5 @@
 """Tables as lines of text."""
 
-from typing import Any
-
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -28,10 +26,3 @@ def giga(multiply_adds: int) -> str:
     return (
         f"{multiply_adds / 1e9:.2f} G" if multiply_adds >= 1e8 else f"{multiply_adds / 1e6:.2f} M"
     )
-
-
-def shown(value: Any) -> str:
-    """A setting in a cell."""
-    if value is None or isinstance(value, bool):
-        return {None: "none", True: "yes", False: "no"}[value]
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,7 +1,8 @@
 """What `resnetkit compare` found, as text for a terminal."""
 
-from resnetkit.columns import make_table, shown, table_text
+from resnetkit.columns import make_table, table_text
 from resnetkit.comparing import ComparedRun, Comparison
+from resnetkit.config import shown
 from resnetkit.training.few import counted
 
 

@@ -42,6 +42,13 @@ def to_plain(value: Any) -> Any:
     return value
 
 
+def shown(value: Any, between: str = ", ") -> str:
+    """A setting as people read it."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    return between.join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def from_plain(cls: type[T], data: Any, *, where: str, base: T | None = None) -> T:
     """Build a dataclass from plain data.
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any, NoReturn
 
-from resnetkit.config import Precision, parse
+from resnetkit.config import Precision, parse, shown
 from resnetkit.errors import UserError, not_one_of
 from resnetkit.nets.naming import NAMINGS
 from resnetkit.training.recipe import Recipe
-from resnetkit.training.recipe_files import named_recipes
+from resnetkit.training.recipe_files import recipe_names
 from resnetkit.training.settings import flat_fields
 
 Run = Callable[[argparse.Namespace], int]
@@ -100,7 +100,7 @@ def _train(parser: Parser) -> None:
     add("data", nargs="?", metavar="DATA", help=_DATA)
     add("--out", type=_named, metavar="FOLDER", help="run folder; default: runs/<data>-<model>-<n>")
     add("--resume", action="store_true", help="go on with the run in --out, in the same bits")
-    names = ", ".join(named_recipes())
+    names = ", ".join(recipe_names())
     help_recipe = f"{names}, which `resnetkit recipes` explains, or a YAML file; flags override it"
     add("--recipe", metavar="NAME|FILE", help=help_recipe)
     _seconds = _converter(float, "seconds")
@@ -322,7 +322,7 @@ def _recipe(parser: Parser) -> None:
         if part not in groups:
             groups[part] = parser.add_argument_group(f"recipe: {part}" if part else "recipe")
         value = getattr(getattr(default, part) if part else default, name)
-        shown = "" if value in (None, ()) else f"; default: {_shown(value)}"
+        usual = "" if value in (None, ()) else f"; default: {shown(value, between=',')}"
         options: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
         if annotation is not bool:
             options = {
@@ -332,7 +332,7 @@ def _recipe(parser: Parser) -> None:
         groups[part].add_argument(
             f"--{name.replace('_', '-')}",
             default=argparse.SUPPRESS,
-            help=(field.metadata["help"] + shown).replace("%", "%%"),
+            help=(field.metadata["help"] + usual).replace("%", "%%"),
             **options,
         )
 
@@ -368,12 +368,6 @@ def _named(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("expected a name, found nothing")
     return text
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _metavar(annotation: Any) -> str:

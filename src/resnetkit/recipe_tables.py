@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from resnetkit.columns import make_table, shown, table_text
+from resnetkit.columns import make_table, table_text
+from resnetkit.config import shown
 
 
 def listed(found: Mapping[str, str]) -> str:

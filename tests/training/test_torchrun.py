@@ -116,7 +116,7 @@ def test_norms_over_all_ranks_give_the_gradients_of_one_process(tmp_path, model)
     """The first momentum of SGD without decay is the gradient of step 1."""
     flags = (
         f"fashion-mnist --model {model} --limit 61 --batch-size 64 --epochs 1 --val-fraction 0.001 "
-        "--precision fp32 --weight-decay 0 --sync-bn --threads 1"
+        "--image-size 14 --precision fp32 --weight-decay 0 --sync-bn --threads 1"
     ).split()
     found = []
     for ranks in (1, 2):
@@ -129,6 +129,5 @@ def test_norms_over_all_ranks_give_the_gradients_of_one_process(tmp_path, model)
     (one_loss, one), (two_loss, two) = found
     assert two_loss == pytest.approx(one_loss, rel=1e-6)
     for name, gradient in one.items():
-        # sums over 61 images and over 31 and 30: up to 1.7e-5 apart in float32, with AVX2
-        limit = 1e-3 if "stem.conv" in name else 5e-5  # equal background pixels cancel there
+        limit = 1e-3 if "stem.conv" in name else 1e-5  # equal background pixels cancel there
         assert (gradient - two[name]).norm() <= limit * gradient.norm(), name

@@ -97,12 +97,15 @@ def picture_draws(seed: int, epoch: int, start: int, count: int, policy: int = 0
     Philox is a counter-based generator (Salmon 2011): position p begins at counter p * DRAWS / 4,
     so that its row is the same whichever batch it is asked for in.
     """
-    found = []
-    for which, width in ((_PICTURES, DRAWS), (_POLICY, policy)):
-        stream = _stream(seed, epoch, which)
-        stream.advance(start * width // 4)
-        found.append(np.random.Generator(stream).random((count, width)))
-    return np.hstack(found)
+    own = _rows(_stream(seed, epoch, _PICTURES), start, count, DRAWS)
+    if not policy:
+        return own
+    return np.hstack([own, _rows(_stream(seed, epoch, _POLICY), start, count, policy)])
+
+
+def _rows(stream: np.random.Philox, start: int, count: int, width: int) -> np.ndarray:
+    stream.advance(start * width // 4)
+    return np.random.Generator(stream).random((count, width))
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:

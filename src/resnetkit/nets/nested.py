@@ -114,8 +114,6 @@ class Nested(nn.Module):
 
         What they have in common, the stem and the first stage, is computed once.
         """
-        if not layers:
-            return (self.net(x),)
         inside = {net.layers: net for net in self.all[1:]}
         nets, blocks = [self.net, *(inside[number] for number in layers)], self.net.blocks
         shared = [len(blocks), *(net.spec.depths[0] for net in nets[1:])]

@@ -1,5 +1,6 @@
 """LARS and LAMB: every tensor takes a step in proportion to its own length, for large batches."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-class _ByTensor(torch.optim.Optimizer):
+class _ByTensor(torch.optim.Optimizer, ABC):
     """What both share: steps that happen whole or, where the gradients are not finite, not at all.
 
     Attributes:
@@ -26,9 +27,9 @@ class _ByTensor(torch.optim.Optimizer):
                     state = self.state[parameter]
                     self._keep(parameter, state, self._stepped(parameter, state, group))
 
+    @abstractmethod
     def _stepped(self, p: Tensor, state: dict, group: dict) -> tuple[Tensor, dict[str, Tensor]]:
         """The parameter and its state after a step."""
-        raise NotImplementedError
 
     def _keep(self, p: Tensor, state: dict, after: tuple[Tensor, dict[str, Tensor]]) -> None:
         new, changed = after

@@ -9,11 +9,11 @@ from resnetkit.data import prepare
 from resnetkit.data.loader import Loader
 from resnetkit.data.sources import Source, Subset, open_dataset
 from resnetkit.data.strata import strata
-from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
 from resnetkit.training.images import check_classes
 from resnetkit.training.mixing import mixed
 from resnetkit.training.recipe import Facts, Recipe, resolve
+from resnetkit.training.setup import transform_of
 
 ROWS, COLUMNS = 8, 8
 
@@ -56,13 +56,11 @@ def _spaced(length: int, count: int) -> np.ndarray:
 
 
 def _rows(recipe: Recipe, source: Source, classes: int) -> list[np.ndarray]:
-    data = recipe.data
-    assert data.image_size and data.channels
-    transform = Transform(
-        size=data.image_size, crop=data.center_crop or 1.0, channels=data.channels,
-        interpolation=data.interpolation or "bilinear", mean=(0.0,) * data.channels,
-        std=(1.0,) * data.channels,
-    )  # fmt: skip
+    channels = recipe.data.channels or 3
+    bytes_alone = replace(
+        recipe.data, eval_size=None, mean=(0.0,) * channels, std=(1.0,) * channels
+    )
+    transform = transform_of(replace(recipe, data=bytes_alone))
     how = replace(recipe.augmentation, repeats=1)
     loader = Loader(source, transform, len(source), augmentation=how, seed=recipe.seed)
     columns = [Loader(source, transform, len(source)).batch(0, 0).images.numpy()]

@@ -17,9 +17,13 @@ _FOLDER = resources.files("resnetkit.training") / "recipes"
 
 def named_recipes() -> dict[str, str]:
     """Names of the recipes that come with resnetkit -> what each is for."""
+    return {name: about(name)[0] for name in recipe_names()}
+
+
+def recipe_names() -> list[str]:
+    """The names alone."""
     files = sorted(file.name for file in _FOLDER.iterdir() if file.name.endswith(".yaml"))
-    names = ["default", *(name.removesuffix(".yaml") for name in files)]
-    return {name: about(name)[0] for name in names}
+    return ["default", *(name.removesuffix(".yaml") for name in files)]
 
 
 def about(name: str) -> list[str]:
@@ -48,7 +52,7 @@ def read_recipe(name: str) -> Recipe:
     if file.is_dir():
         raise UserError(f"{name} is a folder; a recipe is a YAML file, such as a run's recipe.yaml")
     if not file.is_file():
-        hint = nearest(name, named_recipes())
+        hint = nearest(name, recipe_names())
         raise UserError(f"no recipe and no file is called {name!r}; {hint}")
     try:
         return parse_recipe(file.read_text(encoding="utf-8"), name)
