@@ -94,7 +94,7 @@ def test_decoded_images_get_what_a_step_leaves(net, monkeypatch):
     assert room.left_by_a_step(net, recipe(64), room.Place(cpu, 1, tight), ALONE) > plain
 
 
-@pytest.mark.parametrize("memory", ["60MB", "auto"])
+@pytest.mark.parametrize("memory", ["44MB", "auto"])
 @pytest.mark.parametrize(
     "how", [{"grow_at": (0.5,), "grow_to": ("resnet20",)}, {"any_depth": True}]
 )
