@@ -23,17 +23,18 @@ import torch
 
 import resnetkit as rk
 from arms import Runs, run_arms
+from commands import rows_of
 from resnetkit.any_depth import Depth
 from resnetkit.classifier import Classifier
 from resnetkit.data.sources import array_of, open_dataset
-from resnetkit.machine import choose_precision
+from resnetkit.machine import choose_device, choose_precision
 from resnetkit.nets.nested import inner_network, inner_spec
 from resnetkit.training.observer import Observer
 from resnetkit.training.session import RunResult
 from turns import keep
 
-LAYERS, LOSS = (8, 14, 20, 32, 56), 0.001
-COMMON = {"epochs": 12, "limit": 20_000, "val_fraction": 1 / 6}
+LAYERS, IMAGES, EPOCHS, LOSS = (8, 14, 20, 32, 56), 30_000, 12, 0.001
+COMMON = {"epochs": EPOCHS, "limit": IMAGES, "val_fraction": 1 / 6}
 ONE, PLAIN = "one file", "plain56, cut"
 ARMS: dict[str, dict] = {
     ONE: {"model": "resnet56", "any_depth": True},
@@ -49,7 +50,8 @@ def trained(arm: str, seed: int) -> dict:
         run = rk.train("fashion-mnist", out=str(Path(place) / "run"), seed=seed, threads=1,
                        workers=1, observer=Observer(), **settings)  # fmt: skip
         assert isinstance(run, RunResult)
-        clf = rk.load(Path(place) / "run")
+        clf = rk.load(Path(place) / "run").to(choose_device())
+        rows = rows_of(Path(place) / "run")
     depths, found = {}, []
     if arm == ONE:
         found = rk.evaluate_depths(clf, "fashion-mnist", workers=1, batch_size=256).depths
@@ -57,7 +59,8 @@ def trained(arm: str, seed: int) -> dict:
     elif clf.net.layers == max(LAYERS):
         depths = {str(n): top1(cut(clf, n)) for n in LAYERS}
     return {"seconds": run.seconds, "val_top1": run.val_top1, "test_top1": top1(clf),
-            "depths": depths, "side_by_side": [side_by_side(depth) for depth in found]}  # fmt: skip
+            "epochs": rows, "depths": depths,
+            "side_by_side": [side_by_side(depth) for depth in found]}  # fmt: skip
 
 
 def side_by_side(depth: Depth) -> dict:
@@ -91,7 +94,7 @@ def cut(clf: Classifier, layers: int) -> Classifier:
     assert images is not None
     with torch.no_grad():
         for batch in torch.tensor(images[:2048]).split(128):
-            net(clf.transform.normalise(batch))
+            net(clf.transform.normalise(batch.to(clf.device)))
     net.eval()
     return part
 
@@ -107,7 +110,7 @@ def told(runs: Runs) -> dict:
     each = zip(one, *alone.values(), strict=True)
     times = [row["seconds"] / sum(other["seconds"] for other in others) for row, *others in each]
     return COMMON | {
-        "precision": choose_precision("auto", torch.device("cpu")),
+        "precision": choose_precision("auto", choose_device()),
         "minus_alone": minus,
         "mean_minus_alone": statistics.mean(minus.values()),
         "times_the_time": statistics.median(times),
@@ -129,10 +132,11 @@ def stopped_early(found: list[dict]) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--at-once", type=int, default=2, help="runs at a time; default: 2")
     parser.add_argument("--go-on", action="store_true", help="keep the runs of any_depth.json")
     options = parser.parse_args()
     jobs = [(arm, seed) for seed in range(options.seeds) for arm in ARMS]
-    runs = run_arms("any_depth", trained, jobs, go_on=options.go_on)
+    runs = run_arms("any_depth", trained, jobs, go_on=options.go_on, at_once=options.at_once)
     print(json.dumps(told(runs), indent=1))
     keep("any_depth", told(runs) | {"runs": runs})
 

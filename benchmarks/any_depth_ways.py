@@ -25,7 +25,8 @@ from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.session import RunResult
 
-LAYERS, EPOCHS = (8, 14, 20, 32), 6
+LAYERS = (8, 14, 20, 32)
+ABOUT = {"model": f"resnet{LAYERS[-1]}", "epochs": 6, "limit": 20_000}
 INSIDE = LAYERS[:-1]
 
 
@@ -54,7 +55,7 @@ WAYS: dict[str, tuple[dict, Callable | None]] = {
 def trained(way: str, seed: int) -> dict:
     """How a run went, and what each depth is worth on the validation part."""
     own, inner_at = WAYS[way]
-    settings: dict[str, Any] = COMMON | {"model": f"resnet{LAYERS[-1]}", "epochs": EPOCHS} | own
+    settings: dict[str, Any] = COMMON | ABOUT | own
     changed: Any = patch("resnetkit.training.trainer.inner_at", inner_at)
     with tempfile.TemporaryDirectory() as place, changed if inner_at else nullcontext():
         run = rk.train("fashion-mnist", out=str(Path(place) / "run"), seed=seed, threads=1,

@@ -1,13 +1,11 @@
-"""An experiment's runs, two at a time with one thread each, kept as they end."""
+"""An experiment's runs, several at a time with one thread each, kept as they end."""
 
 import argparse
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
-import torch
-
-from resnetkit.machine import environment
+from resnetkit.machine import choose_device, environment
 from turns import keep, kept
 
 Runs = dict[str, list[dict]]
@@ -15,7 +13,12 @@ Runs = dict[str, list[dict]]
 
 
 def run_arms(
-    name: str, trained: Callable[[str, int], dict], jobs: Sequence[tuple[str, int]], *, go_on: bool
+    name: str,
+    trained: Callable[[str, int], dict],
+    jobs: Sequence[tuple[str, int]],
+    *,
+    go_on: bool,
+    at_once: int = 2,
 ) -> Runs:
     """Train every (arm, seed) and keep what came of it in benchmarks/results/<name>.json.
 
@@ -24,13 +27,14 @@ def run_arms(
     Args:
         name: of the experiment.
         trained: (arm, seed) -> a row with `val_top1` and `seconds`; a function of a module.
-        jobs: in the order in which they begin: two neighbours share the machine.
+        jobs: in the order in which they begin: neighbours share the machine.
         go_on: with the runs that the file holds already, rather than anew.
+        at_once: runs at a time.
     """
     runs: Runs = kept(name).get("runs", {}) if go_on else {}
-    hardware = environment(torch.device("cpu"))["hardware"]
+    hardware = environment(choose_device())["hardware"]
     done = {(arm, row["seed"]) for arm, rows in runs.items() for row in rows}
-    with ProcessPoolExecutor(2, get_context("spawn"), max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(at_once, get_context("spawn"), max_tasks_per_child=1) as pool:
         begun = {pool.submit(trained, *job): job for job in jobs if job not in done}
         for ended in as_completed(begun):
             (arm, seed), row = begun[ended], ended.result()

@@ -20,6 +20,12 @@ def epochs_of(run: Path) -> list[dict]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
+def rows_of(run: Path) -> list[dict]:
+    """What a figure shows of a run's epochs."""
+    keys = ("epoch", "seconds", "val_top1", "train_loss")
+    return [{key: row[key] for key in keys} for row in epochs_of(run)]
+
+
 def plain_rate(python: str, *flags: str) -> float:
     """Images/s of the plain torchvision loop on Fashion-MNIST at 96 px."""
     script, data = str(HERE / "peer_loop.py"), str(find_fashion_mnist())

@@ -24,7 +24,8 @@ from torch import nn
 
 import resnetkit as rk
 from arms import Runs, run_arms
-from commands import epochs_of
+from commands import rows_of
+from resnetkit.machine import choose_device
 from resnetkit.nets.create import create
 from resnetkit.nets.resnet import ResNet, has_channels_last, with_layout
 from resnetkit.nets.zoo import spec_of
@@ -32,7 +33,7 @@ from resnetkit.training.observer import Observer
 from resnetkit.training.session import RunResult
 from turns import keep
 
-EPOCHS, IMAGES, HELD_OUT, GROWS_AT = 12, 20_000, 1 / 6, 0.375
+EPOCHS, IMAGES, HELD_OUT, GROWS_AT = 12, 30_000, 1 / 6, 0.375
 GROWN, DEEP, SHORT = "resnet20 -> resnet56", "resnet56", "resnet56, three quarters"
 DIRAC = "plain20 -> plain56, Dirac start"
 
@@ -59,7 +60,9 @@ def deepened_by_hand(net: ResNet, *, depths: tuple[int, ...], dirac: bool) -> Re
         added = [m for block in list(stage.children())[old:] for m in block.modules()]
         for layer in (m for m in added if dirac and isinstance(m, nn.Conv2d)):
             nn.init.dirac_(layer.weight)
-    deeper.train(net.training).load_state_dict(deeper.state_dict() | net.state_dict())
+    deeper.to(net.head.weight.device).train(net.training).load_state_dict(
+        deeper.state_dict() | net.state_dict()
+    )
     return with_layout(deeper, channels_last=has_channels_last(net))
 
 
@@ -86,9 +89,8 @@ def trained(arm: str, seed: int) -> dict:
         run = rk.train("fashion-mnist", out=str(out), seed=seed, threads=1, workers=1,
                        observer=Observer(), **settings)  # fmt: skip
         assert isinstance(run, RunResult)
-        test = rk.evaluate(rk.load(out), "fashion-mnist").to_dict()
-        rows = [{key: row[key] for key in ("epoch", "seconds", "val_top1", "train_loss")}
-                for row in epochs_of(out)]  # fmt: skip
+        test = rk.evaluate(rk.load(out).to(choose_device()), "fashion-mnist").to_dict()
+        rows = rows_of(out)
     return {"seconds": run.seconds, "val_top1": run.val_top1,
             "test_top1": test["top1"], "epochs": rows}  # fmt: skip
 
@@ -107,6 +109,7 @@ def told(runs: Runs) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--at-once", type=int, default=2, help="runs at a time; default: 2")
     parser.add_argument("--go-on", action="store_true", help="keep the runs of growth.json")
     options = parser.parse_args()
     arms = list(ARMS)
@@ -114,7 +117,9 @@ def main() -> None:
         [(arm, seed) for seed in range(options.seeds) for arm in some]
         for some in (arms[:3], arms[3:])
     )
-    runs = run_arms("growth", trained, residual + plain, go_on=options.go_on)
+    runs = run_arms(
+        "growth", trained, residual + plain, go_on=options.go_on, at_once=options.at_once
+    )
     print(json.dumps(told(runs), indent=1))
     keep("growth", told(runs) | {"runs": runs})
 

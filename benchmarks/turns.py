@@ -44,6 +44,8 @@ def take_turns(commands: dict[str, list[str]], rounds: int) -> list[dict[str, fl
     """
     with ExitStack() as stack:
         sides = {name: stack.enter_context(_Side(command)) for name, command in commands.items()}
+        for side in sides.values():
+            side.wait()
         found = []
         for number in range(rounds):
             order = list(sides)[:: 1 if number % 2 else -1]
@@ -60,9 +62,12 @@ class _Side:
             [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             bufsize=1,
         )  # fmt: skip
-        self.asked, self.answers = self.process.stdin, self.process.stdout
+        self.command, self.asked, self.answers = command, self.process.stdin, self.process.stdout
+
+    def wait(self) -> None:
+        """Until it has started and warmed up; all may do so at once."""
         if self.answers is None or self.answers.readline() != "ready\n":
-            raise SystemExit(f"did not start: {' '.join(command)}")
+            raise SystemExit(f"did not start: {' '.join(self.command)}")
 
     def turn(self) -> float:
         """Seconds of one turn."""

@@ -28,7 +28,13 @@ def random_images(count: int, transform: Transform) -> np.ndarray:
 
 
 def training_step(
-    net: ResNet, transform: Transform, batch: int, precision: Precision, device: torch.device
+    net: ResNet,
+    transform: Transform,
+    batch: int,
+    precision: Precision,
+    device: torch.device,
+    *,
+    compiled: bool = False,
 ) -> Callable[[], None]:
     """A function that takes one more step on a batch of random images.
 
@@ -38,14 +44,18 @@ def training_step(
         batch: how many images.
         precision: fp32 or bf16.
         device: where to.
+        compiled: by torch.compile.
     """
     net = with_layout(net.to(device), channels_last=True)
     data = DataRecipe(image_size=transform.size, channels=transform.channels)
-    recipe = Recipe(epochs=EPOCHS, batch_size=batch, precision=precision, data=data)
+    recipe = Recipe(
+        epochs=EPOCHS, batch_size=batch, precision=precision, data=data, compile=compiled
+    )
     labels = np.arange(batch) % net.spec.classes
     loader = Loader(
-        ArraySource(random_images(batch, transform), labels, "random"), transform, batch
-    )
+        ArraySource(random_images(batch, transform), labels, "random"), transform, batch,
+        device=device,
+    )  # fmt: skip
     trainer = Trainer(
         net, recipe, loader, transform, _never, RunFolder(Path()), Observer(), Ranks()
     )

@@ -14,6 +14,7 @@ from resnetkit.data.augment import (
     epoch_order,
     every_other_epoch,
     picture_draws,
+    sent,
     square,
     training_side,
 )
@@ -60,7 +61,7 @@ class Loader:
             first one raises BadImage.
         ranks: whose share of every batch is loaded: (rank, how many there are).
         device: where pictures that are in memory already, as the network sees them, are kept whole
-            and augmented.
+            and augmented. Others come from where a GPU fetches them without anybody waiting.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Loader:
         if augmentation is not None:
             self.least_side = training_side(transform, augmentation)
         self.resident = self._resident(device)
+        self.pins = device is not None and device.type == "cuda"
 
     @property
     def steps(self) -> int:
@@ -127,6 +129,8 @@ class Loader:
             squares = augment(squares, how, draws[kept])
         chosen = chosen[kept]
         labels = torch.from_numpy(self.source.labels[chosen])
+        if self.pins and not squares.is_cuda:
+            squares = squares.pin_memory()
         return Batch(torch.from_numpy(chosen), squares, labels, whole)
 
     def _pictures(self, epoch: int, step: int, repeats: int) -> np.ndarray:
@@ -146,8 +150,8 @@ class Loader:
         """The pictures cut to uint8 (n, size, size, channels), and which of them can be read."""
         size, channels = self.transform.size, self.transform.channels
         if self.resident is not None:
-            rows = torch.from_numpy(chosen).to(self.resident.device)
-            return self.resident[rows], np.ones(len(chosen), bool)
+            rows = sent(chosen, self.resident.device)
+            return self.resident.index_select(0, rows), np.ones(len(chosen), bool)
         squares = np.empty((len(chosen), size, size, channels), np.uint8)
         kept = np.ones(len(chosen), bool)
         for row, index in enumerate(chosen):

@@ -255,6 +255,8 @@ class Trainer:
         if self.recipe.optimiser.clip:
             total = torch.nn.utils.get_total_norm(gradients)
             torch.nn.utils.clip_grads_with_norm_(parameters, self.recipe.optimiser.clip, total)
+        elif self.device.type == "cuda":  # it costs few kernels
+            total = torch.nn.utils.get_total_norm(gradients)
         else:  # sums are as telling and quicker: infinities of both signs add up to no number
             total = torch.stack([gradient.sum() for gradient in gradients])
         finite = self.ranks.all_true(finite & total.isfinite().all())
