@@ -3,11 +3,11 @@
     python benchmarks/any_depth.py            # anew
     python benchmarks/any_depth.py --go-on    # with the runs that any_depth.json holds already
 
-20,000 images of Fashion-MNIST, 10,000 others held out, 12 epochs, the same recipe and the same
+30,000 images of Fashion-MNIST, 10,000 others held out, 12 epochs, the same recipe and the same
 images for all; every trained network is judged once on the test part. Beside them: an ordinary
 network, and a plain one, of 56 layers that are cut to the same depths afterwards, the statistics
-of their norms measured anew on the training images. Two runs are on at any time, one thread each.
-Writes benchmarks/results/any_depth.json.
+of their norms measured anew on the training images. Runs share the machine, one thread each: how
+long each takes alone is `depth_steps.py`'s to say. Writes benchmarks/results/any_depth.json.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from commands import rows_of
 from resnetkit.any_depth import Depth
 from resnetkit.classifier import Classifier
 from resnetkit.data.sources import array_of, open_dataset
-from resnetkit.machine import choose_device, choose_precision
+from resnetkit.machine import choose_device
 from resnetkit.nets.nested import inner_network, inner_spec
 from resnetkit.training.observer import Observer
 from resnetkit.training.session import RunResult
@@ -107,13 +107,9 @@ def told(runs: Runs) -> dict:
         - statistics.mean(row["test_top1"] for row in rows)
         for n, rows in alone.items()
     }
-    each = zip(one, *alone.values(), strict=True)
-    times = [row["seconds"] / sum(other["seconds"] for other in others) for row, *others in each]
     return COMMON | {
-        "precision": choose_precision("auto", choose_device()),
         "minus_alone": minus,
         "mean_minus_alone": statistics.mean(minus.values()),
-        "times_the_time": statistics.median(times),
         "stopped_early": [stopped_early(row["side_by_side"]) for row in one],
     }
 

@@ -34,7 +34,7 @@ def our_step(batch: int, *, compiled: bool) -> Callable[[], object]:
     ready_machine("cuda")
     repeatable(GPU)
     net = create(MODEL, classes=CLASSES)
-    return training_step(net, Transform(size=SIZE), batch, "bf16", GPU, compiled=compiled)
+    return training_step(net, Transform(size=SIZE), batch, "bf16", GPU, compile=compiled)
 
 
 def their_step(batch: int, library: str, *, compiled: bool) -> Callable[[], object]:

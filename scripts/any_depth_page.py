@@ -85,8 +85,9 @@ def depths(say: dict) -> list[str]:
         rows.append((n, *(f"{cell:.2%}" for cell in cells), f"{100 * difference:+.2f}",
                      *(f"{cell:.2%}" for cell in cuts)))  # fmt: skip
     rows.append((say["mean"], "", "", f"{100 * found['mean_minus_alone']:+.2f}", "", ""))
-    time = say["time"].format(found["times_the_time"])
-    return [machines_of(found), "", *table(say["depths"], rows), "", time]
+    one = read("depth_steps").get("one")
+    time = ["", say["time"].format(one["ratio"])] if one else []
+    return [machines_of(found), "", *table(say["depths"], rows), *time]
 
 
 def exits(say: dict) -> list[str]:

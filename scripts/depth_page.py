@@ -14,8 +14,9 @@ from resnetkit.report.style import BLUE, ORANGE, PALETTE, new_figure, plain_axes
 LANGUAGES = {"en": "depth", "zh": "depth.zh"}
 """A language and the name of its page."""
 
+GROWN = "resnet20 -> resnet56"
 PANELS = {
-    "resnet": ("resnet56", "resnet20 -> resnet56", "resnet56, three quarters"),
+    "resnet": ("resnet56", GROWN, "resnet56, three quarters"),
     "plain": (
         "plain56", "plain20", "plain20 -> plain56, usual start",
         "plain20 -> plain56, Dirac start",
@@ -40,7 +41,7 @@ WORDS = {
         " step against {plain:.1f}.",
         "arms": {"resnet56, three quarters": "resnet56, three quarters of the epochs"},
         "panels": {"resnet": "residual networks", "plain": "plain networks"},
-        "axes": ("images seen, in epochs of 20,000", "validation accuracy"),
+        "axes": ("images seen, in epochs of 30,000", "validation accuracy"),
     },
     "zh": {
         "none": "尚未测量。",
@@ -75,7 +76,7 @@ WORDS = {
             "plain20 -> plain56, Dirac start": "plain20 -> plain56，Dirac 初始化",
         },
         "panels": {"resnet": "残差网络", "plain": "无捷径的普通网络"},
-        "axes": ("看过的图片，以 20,000 张为一轮", "验证准确率"),
+        "axes": ("看过的图片，以 30,000 张为一轮", "验证准确率"),
     },
 }
 
@@ -85,14 +86,16 @@ def growth(say: dict) -> list[str]:
     found = read("growth")
     if not found:
         return [say["none"]]
-    deep, rows = {run["seed"]: run["seconds"] for run in found["runs"].get("resnet56", [])}, []
+    grown, rows = read("depth_steps").get("grown", {}), []
+    times = {"resnet56": "1.00", "resnet56, three quarters": "0.75"}
+    if grown:
+        times[GROWN] = "{ratio:.2f} ({low:.2f} – {high:.2f})".format(**grown)
     for arm in (arm for panel in PANELS.values() for arm in panel if arm in found["runs"]):
         runs = found["runs"][arm]
-        times = [run["seconds"] / deep[run["seed"]] for run in runs if run["seed"] in deep]
         rows.append((
             say["arms"].get(arm, arm), f"{statistics.mean(run['test_top1'] for run in runs):.2%}",
             ", ".join(f"{run['test_top1']:.2%}" for run in runs),
-            f"{statistics.median(times):.2f}" if times else "",
+            times.get(arm, ""),
         ))  # fmt: skip
     return [machines_of(found), "", *table(say["growth"], rows)]
 

@@ -24,10 +24,9 @@ def machine_of(found: dict) -> str:
 
 
 def machines_of(found: dict) -> str:
-    """As `machine_of`, where runs of several machines have met."""
+    """The hardware of all runs: those of several machines may have met."""
     runs = [run for runs in found["runs"].values() for run in runs]
-    each = sorted({run["hardware"] for run in runs})
-    return machine_of(found | {"machine": found["machine"] | {"hardware": "; ".join(each)}})
+    return "; ".join(sorted({run["hardware"] for run in runs}))
 
 
 def table(head: str, rows: list[tuple[str, ...]]) -> list[str]:

@@ -42,6 +42,10 @@ WORDS = {
         "fast_figure": "test accuracy {test_top1:.4f} (lowest {lowest:.4f}) in {wall:.0f} s: "
         "1/{part:.0f} of the time",
         "long": "`--recipe {recipe}`, {epochs:.0f} epochs, one seed",
+        "gpu": "| training step, resnet50, 224 px, batch {batch}, bf16 | images/s |",
+        "gpu_ratio": "{ours}, against the quickest of theirs, {theirs}: {ratio:.2f} times"
+        " ({low:.2f} to {high:.2f}); {share:.0%} of the matrix rate.",
+        "side": {"ours": "Ours"},
         "board": "Fashion-MNIST's board: ResNet-18 0.949",
         "long_figure": "test accuracy {test_top1:.4f} after {minutes:.0f} minutes of training",
     },
@@ -70,13 +74,17 @@ WORDS = {
         "fast_figure": "测试准确率 {test_top1:.4f}（最低 {lowest:.4f}），{wall:.0f} 秒："
         "为其时间的 1/{part:.0f}",
         "long": "`--recipe {recipe}`，{epochs:.0f} 轮，一个种子",
+        "gpu": "| 一个训练步，resnet50，224 像素，批量 {batch}，bf16 | 每秒图片数 |",
+        "gpu_ratio": "{ours}，对他们最快的（{theirs}）：{ratio:.2f} 倍（{low:.2f} 至"
+        " {high:.2f}）；为矩阵乘法速率的 {share:.0%}。",
+        "side": {"ours": "本项目", "compiled": "编译"},
         "board": "Fashion-MNIST 的榜单：ResNet-18 0.949",
         "long_figure": "测试准确率 {test_top1:.4f}，训练 {minutes:.0f} 分钟",
     },
 }
 
 
-def rows(say: dict[str, str]) -> Iterator[tuple[str, str, str, str]]:
+def rows(say: dict) -> Iterator[tuple[str, str, str, str]]:
     """What, against what, the figure, the command."""
     for case in read("step_speed").get("cases", []):
         figure = say["step_figure"].format(**case)
@@ -116,7 +124,24 @@ def page(text: str, language: str) -> str:
     """The page with its table made anew."""
     found = [(*row[:3], f"`{row[3]}`") for row in rows(WORDS[language])]
     lines = [machine_of(read("step_speed")), "", *table(HEADS[language], found)]
-    return fill(text, "figures", lines)
+    return fill(fill(text, "figures", lines), "gpu", gpu(WORDS[language]))
+
+
+def gpu(say: dict) -> list[str]:
+    """Everybody's step on a GPU."""
+    found = read("gpu_speed")
+
+    def named(side: str) -> str:
+        who, _, how = side.partition(", ")
+        return ", ".join(say["side"].get(word, word) for word in (who, how or "eager"))
+
+    rates = [(named(side), f"{rate:,.0f}") for side, rate in found["images_per_second"].items()]
+    ours, theirs = found["best_of_ours"], found["best_of_theirs"]
+    about = {"ours": named(ours), "theirs": named(theirs)}
+    share = found["share_of_matrix_rate"][ours]
+    ratio = say["gpu_ratio"].format(**found | about, share=share)
+    gpu = f"{found['gpu']['hardware']}, torch {found['gpu']['torch']}"
+    return [gpu, "", *table(say["gpu"].format(**found), rates), "", ratio]
 
 
 def main() -> None:

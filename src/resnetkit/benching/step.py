@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,8 +34,7 @@ def training_step(
     batch: int,
     precision: Precision,
     device: torch.device,
-    *,
-    compiled: bool = False,
+    **settings: Any,
 ) -> Callable[[], None]:
     """A function that takes one more step on a batch of random images.
 
@@ -44,13 +44,11 @@ def training_step(
         batch: how many images.
         precision: fp32 or bf16.
         device: where to.
-        compiled: by torch.compile.
+        settings: others of the recipe.
     """
     net = with_layout(net.to(device), channels_last=True)
     data = DataRecipe(image_size=transform.size, channels=transform.channels)
-    recipe = Recipe(
-        epochs=EPOCHS, batch_size=batch, precision=precision, data=data, compile=compiled
-    )
+    recipe = Recipe(epochs=EPOCHS, batch_size=batch, precision=precision, data=data, **settings)
     labels = np.arange(batch) % net.spec.classes
     loader = Loader(
         ArraySource(random_images(batch, transform), labels, "random"), transform, batch,
