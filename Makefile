@@ -8,7 +8,7 @@ DEMO    := runs/demo
 PEERS   := .venv-peers
 
 .PHONY: help demo test check data kill-resume kill-ranks data-checks zoo zoo-page bench speed speed-folder speed-page fast default best \
-        growth growth-ways any-depth any-depth-ways depth-steps gpu-speed latency augmentation-cost deep-memory kill-growth depth-page peers clean
+        growth growth-ways any-depth any-depth-ways depth-steps gpu-speed latency imbalance augmentation-cost deep-memory kill-growth depth-page peers clean
 
 help:
 	@echo "make demo         train on Fashion-MNIST, look at it, use it (about 3 minutes)"
@@ -30,6 +30,7 @@ help:
 	@echo "make any-depth-ways  ways to train one file of many depths (hours)"
 	@echo "make depth-steps  what growing and many depths save, step by step (5 minutes)"
 	@echo "make gpu-speed    a step of resnet50 on a CUDA GPU against torchvision and timm (3 minutes)"
+	@echo "make imbalance    ways to make up for rare classes (an hour)"
 	@echo "make augmentation-cost  microseconds a picture (1 minute)"
 	@echo "make latency      whether --latency keeps what it promises (2 minutes)"
 	@echo "make deep-memory  memory and time of a thousand layers (2 minutes)"
@@ -126,6 +127,9 @@ best: data
 growth: data
 	$(PYTHON) benchmarks/growth.py
 	$(PYTHON) benchmarks/deepened.py
+
+imbalance: data
+	$(PYTHON) benchmarks/imbalance.py
 
 growth-ways: data
 	$(PYTHON) benchmarks/growth_ways.py

@@ -52,6 +52,20 @@ def trained(pairs) -> Path:
     return pairs.parent / "run"
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("--class-weights balanced", "class_weights is for images with one class each"),
+        ("--sampling balanced", "sampling is for images with one class each"),
+        ("--logit-adjust 1", "logit_adjust is for images with one class each"),
+    ],
+)
+def test_what_makes_up_for_rare_classes_is_refused(pairs, capsys, tmp_path, flags, said):
+    assert run("train", pairs, *FLAGS, *flags.split(), "--out", tmp_path / "run") == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_it_learns_and_says_how_well(trained, pairs, capsys, tmp_path):
     rows = [json.loads(line) for line in (trained / "metrics.jsonl").open()]
     assert list(rows[0]) == [*METRICS, "val_map"]

@@ -27,6 +27,7 @@ class Result:
         images: how many were judged, each once.
         top1, top5: share whose label is the likeliest, or among the five likeliest, class.
         interval: 95% interval of top1 (Wilson score).
+        balanced: balanced accuracy, the mean of the recalls of all classes that have images.
         loss: mean cross-entropy in nats.
         ece: expected calibration error, 15 bins.
         classes: a row a class.
@@ -36,6 +37,7 @@ class Result:
     images: int
     top1: float
     interval: tuple[float, float]
+    balanced: float
     top5: float
     loss: float
     ece: float
@@ -65,14 +67,16 @@ def judge(logits: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> Res
     right = predicted == labels
     confidence = np.exp(log_probabilities.max(axis=1))
     confusion = confusion_matrix(labels, predicted, len(names))
+    classes = per_class(confusion, names)
     return Result(
         images=len(labels),
         top1=float(right.mean()),
         interval=wilson_interval(int(right.sum()), len(labels)),
+        balanced=float(np.mean([each.recall for each in classes if each.images])),
         top5=top_k(logits, labels, 5),
         loss=float(-own.mean()),
         ece=calibration_error(confidence, right),
-        classes=per_class(confusion, names),
+        classes=classes,
         confusion=confusion,
     )
 

@@ -6,6 +6,7 @@ from resnetkit.any_depth import Depth
 from resnetkit.api import DepthsEvaluation, Evaluation
 from resnetkit.columns import giga, make_table, table_text
 from resnetkit.inference import Prediction
+from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.summary import Summary, summarise
 from resnetkit.nets.zoo import ZOO, models, usual
@@ -16,6 +17,9 @@ TOP_5_FROM = 5
 
 MOST_CONFUSED = 5
 """Rows of the list of classes that are taken for one another."""
+
+WORST = 3
+"""Classes that are named for being found least often."""
 
 Cost = tuple[str, int, Summary]
 """A network's name, the image size in pixels, and what it costs at that size."""
@@ -111,6 +115,7 @@ def evaluation(found: Evaluation) -> str:
     lines = [
         f"{result.images:,} images, {_part(found.part)}",
         f"top-1  {result.top1:.2%}  (95% interval {low:.2%} to {high:.2%})",
+        f"balanced  {result.balanced:.2%}  (every class counts alike){_worst(result)}",
         *([f"top-5  {result.top5:.2%}"] if len(result.classes) > TOP_5_FROM else []),
         f"loss   {result.loss:.4f}",
         f"calibration error  {result.ece:.4f}",
@@ -134,6 +139,15 @@ def evaluation(found: Evaluation) -> str:
         lines += ["", "most confused:"]
         lines += [f"  {count:,} x {true} taken for {taken}" for count, true, taken in worst]
     return "\n".join(lines)
+
+
+def _worst(result: Result) -> str:
+    """The classes that are found least often, where there are several to choose from."""
+    classes = [row for row in result.classes if row.images]
+    if len(classes) <= WORST:
+        return ""
+    lowest = sorted(classes, key=lambda row: row.recall)[:WORST]
+    return "; worst: " + ", ".join(f"{row.name} {row.recall:.1%}" for row in lowest)
 
 
 def depths(found: DepthsEvaluation) -> str:

@@ -92,6 +92,22 @@ def epoch_order(seed: int, epoch: int, images: int) -> np.ndarray:
     return np.random.Generator(_stream(seed, epoch, _ORDER)).permutation(images)
 
 
+def balanced_order(seed: int, epoch: int, labels: np.ndarray) -> np.ndarray:
+    """As `epoch_order`, every class equally often: images of rare ones come several times.
+
+    As many images as there are labels; what is left over goes to classes that are drawn.
+    """
+    draws = np.random.Generator(_stream(seed, epoch, _ORDER))
+    groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    each, rest = divmod(len(labels), len(groups))
+    wanted = each + (draws.permutation(len(groups)) < rest)
+    shown = [
+        np.concatenate([draws.permutation(group) for _ in range(-(-count // len(group)))])[:count]
+        for group, count in zip(groups, wanted, strict=True)
+    ]
+    return draws.permutation(np.concatenate(shown))
+
+
 def picture_draws(seed: int, epoch: int, start: int, count: int, policy: int = 0) -> np.ndarray:
     """The draws of the pictures at positions start, start + 1, ...: float64 (count, numbers).
 

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 
 from resnetkit.data.augment import (
     augment,
+    balanced_order,
     epoch_order,
     every_other_epoch,
     picture_draws,
@@ -62,6 +63,7 @@ class Loader:
         ranks: whose share of every batch is loaded: (rank, how many there are).
         device: where pictures that are in memory already, as the network sees them, are kept whole
             and augmented. Others come from where a GPU fetches them without anybody waiting.
+        balanced: every class is shown equally often, rare images several times in an epoch.
     """
 
     def __init__(
@@ -76,10 +78,17 @@ class Loader:
         skip_bad: bool = False,
         ranks: tuple[int, int] = (0, 1),
         device: torch.device | None = None,
+        balanced: bool = False,
     ):
         self.source, self.transform, self.augmentation = source, transform, augmentation
         self.seed, self.workers, self.skip_bad, self.ranks = seed, workers, skip_bad, ranks
         self.skipped: list[BadImage] = []
+        order = (
+            partial(balanced_order, labels=source.labels)
+            if balanced
+            else partial(epoch_order, images=len(source))
+        )
+        self._order = lru_cache(maxsize=4)(partial(order, seed))
         self.bounds = batch_bounds(len(source), batch_size)
         self.least_side = transform.least_side
         if augmentation is not None:
@@ -139,7 +148,7 @@ class Loader:
         Repeated ones (Berman 2019, arXiv 1902.05509, section 4.1) stand as far from one another as
         they can, so that mixing meets others, and are shared out to different ranks.
         """
-        order, whole = _order(self.seed, epoch, len(self.source)), np.diff(self.bounds)
+        order, whole = self._order(epoch), np.diff(self.bounds)
         kept = -(-whole // repeats)
         first = kept[:step].sum()
         return np.tile(order[first : first + kept[step]], repeats)[: whole[step]]
@@ -185,9 +194,6 @@ class Loader:
     def has_policy(self) -> bool:
         """Whether pictures are changed by the CPU, in worker threads, before they move."""
         return self.augmentation is not None and self.augmentation.policy != "none"
-
-
-_order = lru_cache(maxsize=4)(epoch_order)
 
 
 def batch_bounds(images: int, batch_size: int) -> list[int]:

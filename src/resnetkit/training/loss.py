@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
+from resnetkit.training.rarity import class_weights, shares
 from resnetkit.training.recipe import Recipe
 
 THERE = 0.2
@@ -32,17 +34,48 @@ class Loss:
         kind: what is asked of the network.
         smoothing: share of a label that is spread over all classes; of several classes an image,
             the share of each class's 0 or 1 that becomes 0.5.
+        weights: how much an image of each class counts, float32 (classes,); None: all alike.
+        shift: what is added to the logits, float32 (classes,): who learns with it answers without
+            it as if all classes were as frequent (Menon 2020, arXiv 2007.07314, equation 10).
+        focal: by this power of what its label lacks of certainty an image, of several classes each
+            of them, counts less (Lin 2017, arXiv 1708.02002, section 3.2).
     """
 
     kind: Kind = "choice"
     smoothing: float = 0.0
+    weights: Tensor | None = None
+    shift: Tensor | None = None
+    focal: float = 0.0
 
     @classmethod
-    def of(cls, recipe: Recipe) -> "Loss":
-        """That of a resolved recipe."""
+    def of(
+        cls,
+        recipe: Recipe,
+        classes: tuple[str, ...] = (),
+        labels: np.ndarray | None = None,
+        device: torch.device | None = None,
+    ) -> "Loss":
+        """That of a resolved recipe.
+
+        Args:
+            recipe: what is asked for.
+            classes: their names.
+            labels: of the training images, from which rare classes are known.
+            device: that computes.
+        """
+        balance, weights, shift = recipe.balance, None, None
+        if labels is not None:
+            weights = class_weights(balance, classes, labels)
+            if balance.logit_adjust:
+                shift = np.float32(balance.logit_adjust * np.log(shares(labels, len(classes))))
         one: Kind = "yes-no" if recipe.optimiser.loss == "bce" else "choice"
-        kind: Kind = "several" if recipe.data.multi_label else one
-        return cls(kind, recipe.optimiser.label_smoothing)
+        return cls(
+            "several" if recipe.data.multi_label else one,
+            recipe.optimiser.label_smoothing,
+            None if weights is None else torch.from_numpy(weights).to(device),
+            None if shift is None else torch.from_numpy(shift).to(device),
+            balance.focal,
+        )
 
     def __call__(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The sum of the images' losses, and how many have a label for their likeliest class.
@@ -61,12 +94,32 @@ class Loss:
         else:
             kind = torch.int64 if labels.dtype == torch.uint8 else labels.dtype
             right = labels.gather(1, likeliest[:, None]).sum(dtype=kind)
+        if self.shift is not None:
+            logits = logits + self.shift
+        each = self.weights is not None or self.focal > 0
+        losses = self._losses(logits, labels, "none" if each else "sum")
+        if self.weights is not None:
+            mixed = labels.ndim == 2
+            weights = labels.float() @ self.weights if mixed else self.weights[labels]
+            losses = losses * weights.view(-1, *[1] * (losses.ndim - 1))
+        return losses.sum(), right
+
+    def _losses(self, logits: Tensor, labels: Tensor, reduction: str) -> Tensor:
+        """Of the images, (images,); of their classes, (images, classes); or the sum of all."""
         if self.kind == "choice":
-            entropy = functional.cross_entropy
-            return entropy(logits, labels, reduction="sum", label_smoothing=self.smoothing), right
+            losses = functional.cross_entropy(
+                logits, labels, reduction=reduction, label_smoothing=self.smoothing
+            )
+            if self.focal:
+                sure = logits.softmax(1)
+                sure = (sure * labels).sum(1) if labels.ndim == 2 else _at(sure, labels)
+                losses = losses * (1 - sure) ** self.focal
+            return losses
         targets = self._targets(labels, logits.shape[1])
-        loss = functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
-        return loss, right
+        losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction=reduction)
+        if self.focal:
+            losses = losses * (targets - logits.sigmoid()).abs() ** self.focal
+        return losses
 
     def _targets(self, labels: Tensor, classes: int) -> Tensor:
         """Of binary cross-entropy: float32 (images, classes)."""
@@ -90,6 +143,11 @@ class Loss:
             return functional.cross_entropy(logits, teacher.softmax(1), reduction="sum")
         entropy = functional.binary_cross_entropy_with_logits
         return entropy(logits, teacher.sigmoid(), reduction="sum")
+
+
+def _at(values: Tensor, labels: Tensor) -> Tensor:
+    """Of every row the value in the column of its label."""
+    return values.gather(1, labels[:, None])[:, 0]
 
 
 def more_metrics(judged: Result | MultiLabelResult) -> dict[str, float | None]:

@@ -9,6 +9,7 @@ from resnetkit.data.augmentation import Augmentation, Interpolation
 from resnetkit.errors import UserError
 from resnetkit.plain_yaml import yaml_line
 from resnetkit.sizes import MOST_PIXELS_A_SIDE
+from resnetkit.training.balance import BalanceRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,6 +238,7 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     growth: GrowthRecipe = field(default_factory=GrowthRecipe)
     depth: DepthRecipe = field(default_factory=DepthRecipe)
+    balance: BalanceRecipe = field(default_factory=BalanceRecipe)
 
     def __post_init__(self):
         """Check every part's ranges, and that they go together."""
@@ -255,6 +257,7 @@ class Recipe:
             raise UserError("unfreeze_at is for a run that begins with --freeze")
         if self.depth.any_depth and self.growth.grow_at:
             raise UserError("a network of any depth has its depth from the start: it cannot grow")
+        self.balance.check_task(multi_label=self.data.multi_label, loss=self.optimiser.loss)
         if self.data.channels == 2:
             raise UserError("channels must be 1 or 3, not 2")
         if self.data.fold and not self.data.folds:

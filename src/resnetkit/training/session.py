@@ -20,9 +20,11 @@ from resnetkit.machine import ready_machine, repeatable
 from resnetkit.nets.resnet import ResNet, with_layout
 from resnetkit.ranks import RANK_TIMEOUT, Ranks
 from resnetkit.training import checkpoint
+from resnetkit.training.balance import BALANCED
 from resnetkit.training.few import counted, few
 from resnetkit.training.images import check_same_data, choose_images, open_images
 from resnetkit.training.keeping import keep_images, troubles
+from resnetkit.training.loss import Loss
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.replica import check_compiler
@@ -293,6 +295,7 @@ class _ReadyRun:
             sources["train"], seen, recipe.batch_size,
             augmentation=recipe.augmentation, seed=recipe.seed, workers=self.place.workers,
             ranks=(self.ranks.rank, self.ranks.count), device=self.place.device,
+            balanced=recipe.balance.sampling == BALANCED,
         )  # fmt: skip
 
         def validate(net: ResNet):
@@ -306,9 +309,10 @@ class _ReadyRun:
                 precision=recipe.precision,
             )[0]
 
+        labels = sources["train"].labels
         return Trainer(
             net, recipe, loader, transform, validate, run, self.observer, self.ranks,
-            self.place.room,
+            self.place.room, Loss.of(recipe, self.record.classes, labels, self.place.device),
         )  # fmt: skip
 
     def _fit(self, trainer: Trainer) -> int | None:

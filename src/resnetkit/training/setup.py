@@ -36,6 +36,7 @@ from resnetkit.training.images import (
     used_parts,
 )
 from resnetkit.training.observer import Observer
+from resnetkit.training.rarity import class_weights
 from resnetkit.training.recipe import DataRecipe, Recipe, resolve
 from resnetkit.training.room import Place, check_room
 from resnetkit.training.run_folder import DataRecord, free_name
@@ -76,6 +77,7 @@ def plan_run(
     sources = choose_images(dataset, recipe, skipped)
     if begun and begun.transform:
         recipe = replace(recipe, data=_normalised_as(recipe.data, begun.transform))
+    class_weights(recipe.balance, dataset.classes, sources["train"].labels)
     recipe = _measured(recipe, sources["train"], place.workers)
     transform_of(recipe)  # before anything is made: mean and deviation may be a person's own
     record = DataRecord(

@@ -71,6 +71,7 @@ class Trainer:
         observer: is told how it goes.
         ranks: who trains together.
         room: the memory that a step may take.
+        loss: what is made small; by default the recipe's, of classes that are all as frequent.
     """
 
     def __init__(
@@ -84,9 +85,11 @@ class Trainer:
         observer: Observer,
         ranks: Ranks,
         room: Room = _ALL,
+        loss: Loss | None = None,
     ):
         self.recipe, self.loader, self.ranks, self.room = recipe, loader, ranks, room
         self.transform, self.validate, self.run, self.observer = transform, validate, run, observer
+        self.loss_of = loss or Loss.of(recipe)
         self.device = net.head.weight.device
         self.step, self.steps = 0, recipe.epochs * loader.steps
         self.first = net.spec
@@ -233,7 +236,7 @@ class Trainer:
         """The sum of a piece's losses, with those inside and without; how many are right."""
         x = self.transform.normalise(images.to(self.device, non_blocking=True))
         labels = labels.to(self.device, non_blocking=True)
-        recipe, loss_of = self.recipe, Loss.of(self.recipe)
+        recipe, loss_of = self.recipe, self.loss_of
         x, labels = mixed(
             x, labels, recipe.augmentation, self.net.spec.classes,
             seed=recipe.seed, step=step,

@@ -1,0 +1,97 @@
+"""Rare classes: what each way of making up for them gives, on Fashion-MNIST made lopsided.
+
+    python benchmarks/imbalance.py            # anew
+    python benchmarks/imbalance.py --go-on    # with the runs that imbalance.json holds already
+
+Class k keeps 6000 x 50^(-k/9) of its training images: 6,000 of the first, 120 of the last. The test
+part stays as it is; every trained network is judged once on it. `--recipe fast`, three seeds, a
+tenth of every class held out. Writes benchmarks/results/imbalance.json.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+import resnetkit as rk
+from arms import Runs, run_arms
+from resnetkit.data.sources import Dataset, Subset, open_dataset
+from resnetkit.machine import choose_device
+from resnetkit.training.observer import Observer
+from resnetkit.training.session import RunResult
+from turns import keep
+
+MOST, TIMES = 6000, 50
+NOTHING = "nothing"
+WAYS: dict[str, dict[str, Any]] = {
+    NOTHING: {},
+    "class weights": {"class_weights": "balanced"},
+    "balanced sampling": {"sampling": "balanced"},
+    "logit adjustment": {"logit_adjust": 1.0},
+    "focal loss": {"focal": 2.0},
+}
+
+
+def lopsided(dataset: Dataset) -> Dataset:
+    """The data set with few images of its later classes, the first ones of each."""
+    train, classes = dataset.parts["train"], len(dataset.classes)
+    kept = [
+        np.flatnonzero(train.labels == k)[: round(MOST * TIMES ** (-k / (classes - 1)))]
+        for k in range(classes)
+    ]
+    some = Subset(train, np.sort(np.concatenate(kept)))
+    return replace(dataset, parts=dataset.parts | {"train": some})
+
+
+def trained(way: str, seed: int) -> dict:
+    """How a run went, and how good it is on the test part."""
+
+    def opened(*arguments: Any, **options: Any) -> Dataset:
+        return lopsided(open_dataset(*arguments, **options))
+
+    with (
+        tempfile.TemporaryDirectory() as place,
+        patch("resnetkit.training.images.open_dataset", opened),
+    ):
+        settings: dict[str, Any] = {"recipe": "fast", "val_fraction": 0.1} | WAYS[way]
+        run = rk.train("fashion-mnist", out=str(Path(place) / "run"), seed=seed, threads=1,
+                       workers=1, observer=Observer(), **settings)  # fmt: skip
+        assert isinstance(run, RunResult)
+        clf = rk.load(Path(place) / "run").to(choose_device())
+    test = rk.evaluate(clf, "fashion-mnist", workers=1).to_dict()
+    recalls = {row["name"]: row["recall"] for row in test["classes"]}
+    return {"seconds": run.seconds, "val_top1": run.val_top1, "test_top1": test["top1"],
+            "test_balanced": test["balanced"], "recalls": recalls}  # fmt: skip
+
+
+def told(runs: Runs) -> dict[str, dict[str, float]]:
+    """Balanced accuracy of every way: the seeds' mean, lowest and highest, and what it gained."""
+    balanced = {way: [row["test_balanced"] for row in rows] for way, rows in runs.items()}
+    nothing = statistics.mean(balanced[NOTHING])
+    return {
+        way: {"mean": statistics.mean(found), "low": min(found), "high": max(found),
+              "gained": statistics.mean(found) - nothing}
+        for way, found in balanced.items()
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--at-once", type=int, default=2, help="runs at a time; default: 2")
+    parser.add_argument("--go-on", action="store_true", help="keep the runs of imbalance.json")
+    options = parser.parse_args()
+    jobs = [(way, seed) for seed in range(options.seeds) for way in WAYS]
+    runs = run_arms("imbalance", trained, jobs, go_on=options.go_on, at_once=options.at_once)
+    print(json.dumps(told(runs), indent=1))
+    keep("imbalance", {"ways": told(runs), "runs": runs})
+
+
+if __name__ == "__main__":
+    main()
