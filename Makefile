@@ -8,7 +8,7 @@ DEMO    := runs/demo
 PEERS   := .venv-peers
 
 .PHONY: help demo test check data kill-resume kill-ranks data-checks zoo zoo-page bench speed speed-folder speed-page fast default best \
-        growth growth-ways any-depth any-depth-ways depth-steps gpu-speed latency imbalance augmentation-cost deep-memory kill-growth depth-page peers clean
+        growth growth-ways any-depth any-depth-ways depth-steps gpu-speed latency imbalance distilling augmentation-cost deep-memory kill-growth depth-page peers clean
 
 help:
 	@echo "make demo         train on Fashion-MNIST, look at it, use it (about 3 minutes)"
@@ -31,6 +31,7 @@ help:
 	@echo "make depth-steps  what growing and many depths save, step by step (5 minutes)"
 	@echo "make gpu-speed    a step of resnet50 on a CUDA GPU against torchvision and timm (3 minutes)"
 	@echo "make imbalance    ways to make up for rare classes (an hour)"
+	@echo "make distilling   a small network taught by a deep one, against itself alone (hours)"
 	@echo "make augmentation-cost  microseconds a picture (1 minute)"
 	@echo "make latency      whether --latency keeps what it promises (2 minutes)"
 	@echo "make deep-memory  memory and time of a thousand layers (2 minutes)"
@@ -130,6 +131,9 @@ growth: data
 
 imbalance: data
 	$(PYTHON) benchmarks/imbalance.py
+
+distilling: data
+	$(PYTHON) benchmarks/distilling.py
 
 growth-ways: data
 	$(PYTHON) benchmarks/growth_ways.py

@@ -68,7 +68,8 @@ def train(
     else:
         base = read_recipe(recipe) if isinstance(recipe, str) else recipe
         base = override(base, settings)
-        base = override(base, _located({"data": base.data.data, "weights": base.weights}))
+        paths = {"weights": base.weights, "teacher": base.teaching.teacher}
+        base = override(base, _located({"data": base.data.data, **paths}))
         if not base.data.data:
             raise UserError("nothing to train on: give fashion-mnist, a folder or a CSV")
         if base.data.folds and "val_fraction" in settings:
@@ -100,7 +101,8 @@ def _draw_curves(result: RunResult | FoldsResult) -> None:
 def _located(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings whose paths hold from any folder."""
     paths = {key: locate(settings[key]) for key in ("data", "weights") if settings.get(key)}
-    return settings | paths
+    teachers = tuple(locate(path) for path in settings.get("teacher", ()))
+    return settings | paths | ({"teacher": teachers} if teachers else {})
 
 
 def load(path: str | Path) -> Classifier:

@@ -42,9 +42,14 @@ class Engine:
     def features(self, batch: Tensor) -> Tensor:
         """uint8 (N, size, size, channels) -> float32 pooled features (N, features)."""
         batch = batch.to(self.device, non_blocking=True)
+        return self.transform.features(batch, self.normalised_features)
+
+    @torch.inference_mode()
+    def normalised_features(self, x: Tensor) -> Tensor:
+        """Float (N, channels, size, size), normalised -> float32 pooled features (N, features)."""
         bf16 = self.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-            return self.transform.features(batch, self._net.features)
+            return self._net.features(x).float()
 
     @torch.inference_mode()
     def head(self, features: Tensor) -> Tensor:

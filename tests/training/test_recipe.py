@@ -127,6 +127,29 @@ def test_unknown_recipes():
         override(Recipe(), {"bach_size": 3})
 
 
+@pytest.mark.parametrize(
+    ("recipe", "settings", "lr"),
+    [
+        ("default", {"batch_size": 1024, "lr_scaling": "linear"}, 0.8),
+        ("default", {"batch_size": 512, "lr_scaling": "sqrt"}, 0.2),
+        ("a3", {"batch_size": 512, "lr_scaling": "linear"}, 0.002),
+        ("default", {"lr_scaling": "linear"}, 0.1),
+    ],
+)
+def test_the_rate_follows_the_batch(recipe, settings, lr):
+    found = override(read_recipe(recipe), settings)
+    assert found.optimiser.lr == pytest.approx(lr)
+    assert override(found, {"batch_size": 64}).optimiser.lr == found.optimiser.lr  # once
+
+
+def test_a_file_may_ask_for_it_and_a_flag_has_the_last_word(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("batch_size: 64\noptimiser: {lr: 0.05, lr_scaling: linear}\n")
+    mine = read_recipe(str(file))
+    assert override(mine, {"batch_size": 128}).optimiser.lr == pytest.approx(0.1)
+    assert override(mine, {"batch_size": 128, "lr": 0.3}).optimiser.lr == 0.3
+
+
 def test_what_is_open_follows_the_data():
     small, mixed = resolve(Recipe(), SMALL), resolve(Recipe(), MIXED)
     assert (small.model, small.data.image_size, small.data.channels) == ("resnet20", 28, 1)

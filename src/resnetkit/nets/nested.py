@@ -110,7 +110,8 @@ class Nested(nn.Module):
         return [net for net in (self.net, *self.inner.values()) if isinstance(net, ResNet)]
 
     def forward(self, x: Tensor, *layers: int) -> tuple[Tensor, ...]:
-        """Logits (N, classes) of the whole, then of those inside it that are asked for.
+        """What the head of the whole reads, (N, features); logits (N, classes) of the whole, then
+        of those inside it that are asked for.
 
         What they have in common, the stem and the first stage, is computed once.
         """
@@ -118,10 +119,11 @@ class Nested(nn.Module):
         nets, blocks = [self.net, *(inside[number] for number in layers)], self.net.blocks
         shared = [len(blocks), *(net.spec.depths[0] for net in nets[1:])]
         reached = outputs(blocks, self.net.segments, self.net.stem(x), shared)
-        return tuple(
-            net.head(net.pooled(through(net.blocks[n:], after(net.segments, n), reached[n])))
+        pooled = [
+            net.pooled(through(net.blocks[n:], after(net.segments, n), reached[n]))
             for net, n in zip(nets, shared, strict=True)
-        )
+        ]
+        return pooled[0], *(net.head(each) for net, each in zip(nets, pooled, strict=True))
 
     def statistics(self) -> dict[str, Tensor]:
         """What those inside have of their own: `<layers>/<name of a buffer>`."""

@@ -130,19 +130,25 @@ class Loss:
         spread = self.smoothing / (2 if self.kind == "several" else classes)
         return labels.float() * (1 - self.smoothing) + spread
 
-    def taught(self, logits: Tensor, teacher: Tensor) -> Tensor:
-        """The sum of the images' losses where another network's answers are the labels (Hinton
-        2015, arXiv 1503.02531, at temperature 1).
+    def taught(self, logits: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
+        """The sum of the images' losses where another network's answers are the labels.
+
+        Both are softened by a temperature, and the loss is multiplied by its square, so that its
+        gradient is as long whatever it is (Hinton 2015, arXiv 1503.02531, section 2).
 
         Args:
             logits: float32 (images, classes).
             teacher: logits of the same shape; no gradient reaches them.
+            temperature: what both are divided by.
         """
-        teacher = teacher.detach()
+        logits, teacher = logits / temperature, teacher.detach() / temperature
         if self.kind == "choice":
-            return functional.cross_entropy(logits, teacher.softmax(1), reduction="sum")
-        entropy = functional.binary_cross_entropy_with_logits
-        return entropy(logits, teacher.sigmoid(), reduction="sum")
+            loss = functional.cross_entropy(logits, teacher.softmax(1), reduction="sum")
+        else:
+            loss = functional.binary_cross_entropy_with_logits(
+                logits, teacher.sigmoid(), reduction="sum"
+            )
+        return loss * temperature**2
 
 
 def _at(values: Tensor, labels: Tensor) -> Tensor:

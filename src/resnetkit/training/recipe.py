@@ -75,6 +75,9 @@ class OptimiserRecipe:
         "sgd", "SGD with momentum, AdamW; for large batches LARS or LAMB"
     )
     lr: float = option(0.1, "highest learning rate", least=0)
+    lr_scaling: Literal["none", "linear", "sqrt"] = option(
+        "none", "how lr follows another batch_size than the recipe's; needs no lr of its own"
+    )
     momentum: float = option(0.9, "of SGD and LARS", least=0, most=0.9999)
     nesterov: bool = option(True, "SGD looks ahead (Nesterov)")
     trust: float = option(
@@ -180,6 +183,33 @@ class DepthRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TeacherRecipe:
+    """From which trained networks this one learns besides the labels."""
+
+    teacher: tuple[str, ...] = option(
+        (), "learn from what these say: run or Classifier folders; several: from their mean",
+        metavar="RUN,...",
+    )  # fmt: skip
+    teacher_weight: float = option(
+        0.5, "share of the teacher's answers in the loss; the labels have the rest", least=0, most=1
+    )
+    teacher_temperature: float = option(
+        4.0, "both answers are softened by it before they are compared", least=0.01, most=1000
+    )
+    teacher_features: float = option(
+        0.0, "weight of finding pictures as much alike as the teacher does; 3000 is usual",
+        least=0,
+    )  # fmt: skip
+
+    def __post_init__(self):
+        """Check that there is a teacher where something is said of one."""
+        check_ranges(self)
+        for f in fields(self):
+            if not self.teacher and getattr(self, f.name) != f.default:
+                raise UserError(f"{f.name} is for a run with a teacher: give --teacher as well")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A run is a pure function of its recipe and data.
 
@@ -239,6 +269,7 @@ class Recipe:
     growth: GrowthRecipe = field(default_factory=GrowthRecipe)
     depth: DepthRecipe = field(default_factory=DepthRecipe)
     balance: BalanceRecipe = field(default_factory=BalanceRecipe)
+    teaching: TeacherRecipe = field(default_factory=TeacherRecipe)
 
     def __post_init__(self):
         """Check every part's ranges, and that they go together."""

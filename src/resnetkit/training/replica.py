@@ -19,7 +19,7 @@ from resnetkit.training.recipe import Recipe
 from resnetkit.training.sync_norm import synchronised
 
 Model = Callable[..., tuple[Tensor, ...]]
-"""As `Nested`: images, and the layers of those inside that are wanted -> logits of each."""
+"""As `Nested`: images, and the layers of those inside that are wanted -> features, and logits."""
 
 SETTLING = 2
 """Backward passes after which DDP's gradient buckets stay as they are."""
@@ -70,16 +70,13 @@ class Replica:
             train_mode(net, self.frozen or 0)
 
     def forward(self, images: Tensor, model: Model, *inner: int) -> tuple[Tensor, ...]:
-        """float (N, channels, size, size) -> float32 logits (N, classes), by `model` or the nets.
-
-        Those of the whole network come first, then those of the `inner` ones, by their layers.
-        """
+        """Float images (N, channels, size, size), by `model` -> as `Nested.forward`, in float32."""
         bf16 = self.recipe.precision == "bf16"
         if not self.recipe.channels_last:
             images = images.contiguous()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             every = model(images, *inner)
-        return tuple(logits.float() for logits in every)
+        return tuple(each.float() for each in every)
 
     def last(self, *, is_last: bool) -> contextlib.AbstractContextManager:
         """Ranks talk about gradients only at the last piece of a batch."""
@@ -109,7 +106,7 @@ class Replica:
         shape = (images, data.channels or 3, data.image_size or 1, data.image_size or 1)
         blank = torch.zeros(shape, device=self.device)
         blank = blank.to(memory_format=torch.channels_last)
-        (self.forward(blank, self.model)[0].sum() * 0).backward()
+        (self.forward(blank, self.model)[1].sum() * 0).backward()
 
 
 def check_compiler(recipe: Recipe, device: torch.device) -> None:

@@ -36,6 +36,7 @@ class DataRecord:
         images: how many a part has after leaving out, holding out and limiting.
         skipped: [part, path, reason] of every image that is left out.
         ancestors: what its first weights were, and what those had come from, oldest first.
+        teachers: the digest of every teacher's weights.
     """
 
     classes: tuple[str, ...]
@@ -43,6 +44,7 @@ class DataRecord:
     images: dict
     skipped: tuple[tuple[str, ...], ...]
     ancestors: tuple[str, ...] = ()
+    teachers: tuple[str, ...] = ()
 
 
 class RunFolder:

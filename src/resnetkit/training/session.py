@@ -33,6 +33,7 @@ from resnetkit.training.room import Place, check_memory, left_by_a_step, room_fo
 from resnetkit.training.run_folder import DataRecord, RunFolder, read_metrics
 from resnetkit.training.setup import deepest, plan_run, starting_network, transform_of
 from resnetkit.training.stop import StopRequest
+from resnetkit.training.teacher import Teacher, check_same_teachers
 from resnetkit.training.tensorboard import TensorboardObserver, check_tensorboard
 from resnetkit.training.trainer import Interrupted, Trainer
 
@@ -223,6 +224,7 @@ def _carry_on(
         record, found = run.data(), checkpoint.checkpoints(run.checkpoints)
         if not known:
             check_same_data(dataset, record, run.path)
+            check_same_teachers(recipe.teaching, record.teachers, run.path)
         state = checkpoint.load(found[-1]) if found else None
         if state is None and recipe != run.recipe():
             raise UserError(f"{run.path} cannot be extended: it has no checkpoint to go on from")
@@ -309,10 +311,11 @@ class _ReadyRun:
                 precision=recipe.precision,
             )[0]
 
-        labels = sources["train"].labels
+        classes, device = self.record.classes, self.place.device
         return Trainer(
             net, recipe, loader, transform, validate, run, self.observer, self.ranks,
-            self.place.room, Loss.of(recipe, self.record.classes, labels, self.place.device),
+            self.place.room, Loss.of(recipe, classes, sources["train"].labels, device),
+            Teacher.of(recipe, classes, self.dataset.task, transform, device),
         )  # fmt: skip
 
     def _fit(self, trainer: Trainer) -> int | None:

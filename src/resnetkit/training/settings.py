@@ -1,7 +1,7 @@
 """The settings of a recipe by flat names, as flags and Python have them."""
 
 import typing
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from resnetkit.config import from_plain, to_plain
@@ -26,6 +26,10 @@ def flat_fields() -> dict[str, tuple[str | None, Any, Any]]:
 def override(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
     """The recipe with some settings, given by flat names, replaced.
 
+    With `lr_scaling` a learning rate that is left out becomes the recipe's own times the factor of
+    the batch size (Goyal 2017, arXiv 1706.02677, section 2.1), or times the factor's square root
+    (Krizhevsky 2014, arXiv 1404.5997, section 5); it is decided here, once.
+
     Raises:
         UserError: an unknown name, or a value that makes no sense.
     """
@@ -37,7 +41,22 @@ def override(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
         inside.setdefault(known[name][0] or "", {})[name] = value
     changes = inside.pop("", {})
     changes |= {part: to_plain(getattr(recipe, part)) | values for part, values in inside.items()}
-    return from_plain(Recipe, to_plain(recipe) | changes, where="", base=recipe)
+    return _scaled(
+        from_plain(Recipe, to_plain(recipe) | changes, where="", base=recipe), recipe, settings
+    )
+
+
+def _scaled(recipe: Recipe, before: Recipe, settings: dict[str, Any]) -> Recipe:
+    """The recipe with the learning rate that its `lr_scaling` makes of the one before."""
+    optimiser, lr = recipe.optimiser, recipe.optimiser.lr
+    if optimiser.lr_scaling == "none":
+        return recipe
+    if "lr" not in settings:
+        factor = recipe.batch_size / before.batch_size
+        lr = before.optimiser.lr * factor ** (1 if optimiser.lr_scaling == "linear" else 0.5)
+    elif "lr_scaling" in settings:
+        raise UserError("lr_scaling makes lr from the recipe's own: give one of them")
+    return replace(recipe, optimiser=replace(optimiser, lr=lr, lr_scaling="none"))
 
 
 def settings_of(recipe: Recipe) -> dict[str, Any]:

@@ -41,6 +41,7 @@ from resnetkit.training.recipe import DataRecipe, Recipe, resolve
 from resnetkit.training.room import Place, check_room
 from resnetkit.training.run_folder import DataRecord, free_name
 from resnetkit.training.schedule import warmup_steps
+from resnetkit.training.teacher import open_teachers, teacher_sums
 
 
 def plan_run(
@@ -66,6 +67,7 @@ def plan_run(
     if begun:
         recipe = _as_begun(recipe, begun)
     _check_early(recipe, dataset)
+    open_teachers(recipe.teaching, dataset.classes, dataset.task, recipe.data.channels or 1)
     skipped, facts = look_through(dataset, place.workers, strict, observer)
     asked, recipe = recipe.precision, resolve(recipe, facts)
     recipe = replace(recipe, precision=choose_precision(asked, place.device, observer.say))
@@ -88,6 +90,7 @@ def plan_run(
         images={part: len(source) for part, source in sources.items()},
         skipped=skipped,
         ancestors=begun.ancestors if begun else (),
+        teachers=teacher_sums(recipe.teaching),
     )
     nested = deepest(starting_network(recipe, record.classes), recipe)
     _check_batch(recipe, len(sources["train"]), nested.net)

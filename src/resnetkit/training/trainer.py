@@ -31,6 +31,7 @@ from resnetkit.training.room import Room, piece_images
 from resnetkit.training.run_folder import RunFolder
 from resnetkit.training.schedule import factor
 from resnetkit.training.stop import StopRequest
+from resnetkit.training.teacher import Teacher
 from resnetkit.training.waiting import Waiting
 
 CHECKED_EVERY = 50
@@ -72,6 +73,7 @@ class Trainer:
         ranks: who trains together.
         room: the memory that a step may take.
         loss: what is made small; by default the recipe's, of classes that are all as frequent.
+        teacher: from whom the network learns besides.
     """
 
     def __init__(
@@ -86,10 +88,11 @@ class Trainer:
         ranks: Ranks,
         room: Room = _ALL,
         loss: Loss | None = None,
+        teacher: Teacher | None = None,
     ):
         self.recipe, self.loader, self.ranks, self.room = recipe, loader, ranks, room
         self.transform, self.validate, self.run, self.observer = transform, validate, run, observer
-        self.loss_of = loss or Loss.of(recipe)
+        self.loss_of, self.teacher = loss or Loss.of(recipe), teacher
         self.device = net.head.weight.device
         self.step, self.steps = 0, recipe.epochs * loader.steps
         self.first = net.spec
@@ -241,9 +244,11 @@ class Trainer:
             x, labels, recipe.augmentation, self.net.spec.classes,
             seed=recipe.seed, step=step,
         )  # fmt: skip
-        logits, *inside = self.replica.forward(x, model, *inner_at(recipe, step))
+        features, logits, *inside = self.replica.forward(x, model, *inner_at(recipe, step))
         own, right = loss_of(logits, labels)
         loss = own
+        if self.teacher:
+            loss = self.teacher.loss(own, x, features, logits, loss_of)
         for answers in inside:
             loss = loss + inner_loss(loss_of, answers, logits, labels, recipe.depth.taught)
         return loss, own, right
