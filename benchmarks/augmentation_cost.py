@@ -16,7 +16,6 @@ import torch
 
 from resnetkit.data.augment import augment, picture_draws
 from resnetkit.data.augmentation import Augmentation
-from resnetkit.data.policies import draws_needed
 from resnetkit.data.transform import Transform
 from resnetkit.training.mixing import mixed
 from turns import keep, seconds
@@ -29,6 +28,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "policy rand": PLAIN | {"policy": "rand"},
     "policy trivial": PLAIN | {"policy": "trivial"},
     "policy auto": PLAIN | {"policy": "auto"},
+    "jitter and lighting": PLAIN | {"jitter": 0.4, "lighting": 0.1},
     "mixup": PLAIN | {"mixup": 0.2},
     "cutmix": PLAIN | {"cutmix": 1.0},
 }
@@ -36,7 +36,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 def changed(squares: torch.Tensor, how: Augmentation) -> None:
     """One batch, as a loader does it."""
-    draws = picture_draws(0, 0, 0, len(squares), policy=draws_needed(how))
+    draws = picture_draws(0, 0, 0, len(squares), how)
     augment(squares.clone(), how, draws)
 
 

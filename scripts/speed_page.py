@@ -9,6 +9,11 @@ from collections.abc import Iterator
 
 from pages import DOCS, fill, machine_of, read, table
 
+from resnetkit.training.recipe_files import read_recipe
+
+IMAGENET, MEASURED_SIZE = 1_281_167, 224
+"""Training images, and the pixels at which a step was measured."""
+
 HEADS = {
     "en": "| what | against | figure | command |",
     "zh": "| 内容 | 对照 | 数字 | 命令 |",
@@ -46,6 +51,9 @@ WORDS = {
         "gpu_ratio": "{ours}, against the quickest of theirs, {theirs}: {ratio:.2f} times"
         " ({low:.2f} to {high:.2f}); {share:.0%} of the matrix rate.",
         "side": {"ours": "Ours"},
+        "paper": "| recipe | images | 1 GPU | 8 GPUs | 64 GPUs | cores for a GPU's images |",
+        "hours": "{:.1f} h",
+        "minutes": "{:.0f} min",
         "board": "Fashion-MNIST's board: ResNet-18 0.949",
         "long_figure": "test accuracy {test_top1:.4f} after {minutes:.0f} minutes of training",
     },
@@ -78,6 +86,9 @@ WORDS = {
         "gpu_ratio": "{ours}，对他们最快的（{theirs}）：{ratio:.2f} 倍（{low:.2f} 至"
         " {high:.2f}）；为矩阵乘法速率的 {share:.0%}。",
         "side": {"ours": "本项目", "compiled": "编译"},
+        "paper": "| 配方 | 图片数 | 1 块 GPU | 8 块 | 64 块 | 每块 GPU 读图所需的核数 |",
+        "hours": "{:.1f} 小时",
+        "minutes": "{:.0f} 分钟",
         "board": "Fashion-MNIST 的榜单：ResNet-18 0.949",
         "long_figure": "测试准确率 {test_top1:.4f}，训练 {minutes:.0f} 分钟",
     },
@@ -124,7 +135,8 @@ def page(text: str, language: str) -> str:
     """The page with its table made anew."""
     found = [(*row[:3], f"`{row[3]}`") for row in rows(WORDS[language])]
     lines = [machine_of(read("step_speed")), "", *table(HEADS[language], found)]
-    return fill(fill(text, "figures", lines), "gpu", gpu(WORDS[language]))
+    say = WORDS[language]
+    return fill(fill(fill(text, "figures", lines), "gpu", gpu(say)), "imagenet", imagenet(say))
 
 
 def gpu(say: dict) -> list[str]:
@@ -142,6 +154,24 @@ def gpu(say: dict) -> list[str]:
     ratio = say["gpu_ratio"].format(**found | about, share=share)
     gpu = f"{found['gpu']['hardware']}, torch {found['gpu']['torch']}"
     return [gpu, "", *table(say["gpu"].format(**found), rates), "", ratio]
+
+
+def imagenet(say: dict) -> list[str]:
+    """How long recipes for ImageNet would take, from what a step and decoding take."""
+    measured = read("gpu_speed")
+    rate = max(measured["images_per_second"][side] for side in ("ours", "ours, compiled"))
+    decoding, rows = read("input_speed")["images_per_second"]["ours"], []
+    for name in ("a3", "torchvision-v2", "a1"):
+        recipe = read_recipe(name)
+        images = recipe.epochs * IMAGENET
+        a_second = rate * (MEASURED_SIZE / (recipe.data.image_size or MEASURED_SIZE)) ** 2
+        times = [images / a_second / 3600 / gpus for gpus in (1, 8, 64)]
+        rows.append((
+            f"`{name}`", f"{images / 1e6:,.0f} M",
+            *(say["hours"].format(h) if h >= 1 else say["minutes"].format(60 * h) for h in times),
+            f"{a_second / decoding:.1f}",
+        ))  # fmt: skip
+    return table(say["paper"], rows)
 
 
 def main() -> None:

@@ -102,7 +102,7 @@ def test_values_are_changed_as_said():
 
 
 def draws(how: Augmentation, count: int) -> np.ndarray:
-    return picture_draws(1, 0, 0, count, policy=draws_needed(how))[:, DRAWS:]
+    return picture_draws(1, 0, 0, count, how)[:, DRAWS:]
 
 
 def applied(monkeypatch, how: Augmentation, count: int = 3000) -> list[list[tuple[str, float]]]:
@@ -166,7 +166,7 @@ def test_auto_draws_a_pair(monkeypatch):
 def test_without_a_policy_nothing_is_drawn_for_it():
     assert draws_needed(Augmentation()) == 0
     how = Augmentation(policy="rand")
-    many = picture_draws(7, 2, 5, 4, policy=draws_needed(how))
+    many = picture_draws(7, 2, 5, 4, how)
     assert np.array_equal(many[:, :DRAWS], picture_draws(7, 2, 5, 4))
-    one = picture_draws(7, 2, 8, 1, policy=draws_needed(how))
+    one = picture_draws(7, 2, 8, 1, how)
     assert np.array_equal(many[3:], one)

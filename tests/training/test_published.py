@@ -8,6 +8,7 @@ from tests.training.runs import assert_equal_bits
 
 import resnetkit as rk
 from resnetkit.training.observer import Observer
+from resnetkit.training.recipe_files import read_recipe
 from resnetkit.training.trainer import Trainer
 
 SMALL = {
@@ -16,7 +17,7 @@ SMALL = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["a1", "a2", "a3"])
+@pytest.mark.parametrize("name", ["a1", "a2", "a3", "torchvision-v2", "resnet-rs"])
 def test_a_procedure_on_a_folder_of_pictures(name, pictures, tmp_path, monkeypatch):
     seen = []
     step = Trainer.train_step
@@ -30,7 +31,9 @@ def test_a_procedure_on_a_folder_of_pictures(name, pictures, tmp_path, monkeypat
     assert {shape[1:] for shape in seen} == {(24, 24, 3)} or {s[1:] for s in seen} == {(24, 24, 1)}
     clf = rk.load(run.run)
     assert clf.transform.size == 32
-    assert (clf.transform.crop, clf.transform.interpolation) == (0.95, "bicubic")
+    asked = read_recipe(name).data
+    assert clf.transform.crop == asked.center_crop
+    assert clf.transform.interpolation == (asked.interpolation or "bilinear")
     judged = rk.evaluate(clf, str(pictures), part="val")
     rows = [json.loads(line) for line in (Path(run.run) / "metrics.jsonl").open()]
     assert judged.result.top1 == pytest.approx(rows[-1]["val_top1"])

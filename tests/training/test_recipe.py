@@ -71,6 +71,40 @@ def test_resnet_strikes_back_table_2(name, own):
         assert found[setting] == value, setting
 
 
+TORCHVISION_V2 = {
+    "model": "resnet50", "epochs": 600, "batch_size": 8 * 128, "lr": 0.5, "momentum": 0.9,
+    "nesterov": False, "weight_decay": 2e-5, "decay_norms": False, "label_smoothing": 0.1,
+    "schedule": "cosine", "warmup_epochs": 5, "image_size": 176, "eval_size": 224, "repeats": 4,
+    "policy": "trivial", "erase": 0.1, "mixup": 0.2, "cutmix": 1.0, "interpolation": "bilinear",
+}  # fmt: skip
+"""Vryniotis 2021, the list of settings and the command under "The Training Recipe"."""
+
+
+def test_torchvisions_second_weights():
+    found = settings_of(read_recipe("torchvision-v2"))
+    assert {name: found[name] for name in TORCHVISION_V2} == TORCHVISION_V2
+    assert found["center_crop"] == pytest.approx(224 / 232, abs=1e-4)
+    a_step = (1 - 0.99998) * (8 * 128 * 32 / 600) / 32  # every 32 steps, by batch and epochs
+    assert 1 - found["ema"] == pytest.approx(a_step, rel=0.01)
+
+
+RESNET_RS_50 = {
+    "model": "resnetrs50", "batch_size": 4096, "dropout": 0.25, "drop_path": 0.0,
+    "image_size": 160, "lr": 0.1 * 4096 / 256, "momentum": 0.9, "nesterov": False,
+    "weight_decay": 4e-5, "ema": 0.9999, "label_smoothing": 0.1, "schedule": "cosine",
+    "policy": "rand", "policy_ops": 2, "policy_magnitude": 10 / 10, "mixup": 0, "erase": 0,
+}  # fmt: skip
+"""Bello 2021, the authors' settings of ResNet-RS-50 at 160 pixels."""
+
+
+def test_resnet_rs_50():
+    found = settings_of(read_recipe("resnet-rs"))
+    assert {name: found[name] for name in RESNET_RS_50} == RESNET_RS_50
+    assert found["epochs"] * (1_281_167 // 4096) == pytest.approx(109_475, rel=0.005)
+    assert found["warmup_epochs"] * (1_281_167 // 4096) == 1560
+    assert found["center_crop"] == pytest.approx(160 / (160 + 32), abs=1e-4)
+
+
 def test_he_2015_section_4_2():
     """Rate 0.1, divided by 10 at 32,000 and 48,000 of 64,000 steps of 128 images, decay 1e-4."""
     found = settings_of(read_recipe("he2015-cifar"))

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from resnetkit.data.augmentation import Augmentation
-from resnetkit.data.policies import with_policy
+from resnetkit.data.colours import COLOUR_DRAWS, with_colours
+from resnetkit.data.policies import draws_needed, with_policy
 from resnetkit.data.transform import Transform
 
 DRAWS = 12
@@ -21,12 +22,20 @@ DRAWS = 12
 MOST_RATIO = 4 / 3
 """Of a random box's sides."""
 
-_ORDER, _PICTURES, _MIRROR, _POLICY = 0, 1, 6, 7  # which stream of random numbers of an epoch
+_ORDER, _PICTURES, _MIRROR, _POLICY, _COLOURS = (
+    0,
+    1,
+    6,
+    7,
+    8,
+)  # which stream of random numbers of an epoch
 _STEP = 5  # which stream of random numbers of a seed
 
 
 def training_side(transform: Transform, how: Augmentation) -> int:
     """Pixels of a picture's shorter side from which the smallest box still has `transform.size`."""
+    if how.crop == "scaled":
+        return math.ceil(transform.size / how.least_side)
     if how.crop != "resized":
         return transform.least_side
     return math.ceil(transform.size / math.sqrt(how.least_area / MOST_RATIO))
@@ -39,10 +48,11 @@ def square(
 
     The box is mirrored already where that is drawn, while its pixels are still in the cache.
     """
-    if how.crop != "resized":
+    if not how.cuts:
         return transform.image(image)
     mirrored = how.flip and draws[6] < 0.5
-    return transform.cut(image, _random_box(image, how.least_area, draws[0:4]), mirrored=mirrored)
+    cut_out = _random_square if how.crop == "scaled" else _random_box
+    return transform.cut(image, cut_out(image, how, draws[0:4]), mirrored=mirrored)
 
 
 def augment(squares: torch.Tensor, how: Augmentation, draws: np.ndarray) -> torch.Tensor:
@@ -55,12 +65,16 @@ def augment(squares: torch.Tensor, how: Augmentation, draws: np.ndarray) -> torc
     """
     if how.crop == "shift" and how.shift:
         squares = _shifted(squares, how.shift, draws[:, 4:6])
-    if how.flip and how.crop != "resized":
+    if how.flip and not how.cuts:
         mirrored = sent(np.flatnonzero(draws[:, 6] < 0.5), squares.device)
         squares.index_copy_(0, mirrored, squares.index_select(0, mirrored).flip(2))
-    if how.policy != "none":  # Pillow's operations are the CPU's
-        changed = with_policy(squares.cpu().numpy(), how, draws[:, DRAWS:])
-        squares = torch.from_numpy(changed).to(squares.device)
+    if how.by_pillow:
+        pictures, policy = squares.cpu().numpy(), DRAWS + draws_needed(how)
+        if how.policy != "none":
+            with_policy(pictures, how, draws[:, DRAWS:policy])
+        if how.recolours:
+            with_colours(pictures, how, draws[:, policy:])
+        squares = torch.from_numpy(pictures).to(squares.device)
     if how.erase:
         boxes = _erased_boxes(squares.shape, how.erase, draws[:, 7:12])
         down, across = (sent(side, squares.device) for side in boxes)
@@ -108,18 +122,25 @@ def balanced_order(seed: int, epoch: int, labels: np.ndarray) -> np.ndarray:
     return draws.permutation(np.concatenate(shown))
 
 
-def picture_draws(seed: int, epoch: int, start: int, count: int, policy: int = 0) -> np.ndarray:
+def picture_draws(
+    seed: int, epoch: int, start: int, count: int, how: Augmentation | None = None
+) -> np.ndarray:
     """The draws of the pictures at positions start, start + 1, ...: float64 (count, numbers).
 
-    Each has DRAWS numbers, then `policy` ones, a multiple of 4, from a stream of their own.
+    Each has DRAWS numbers, then those that `how` needs for a policy and for colours, each from a
+    stream of their own.
 
     Philox is a counter-based generator (Salmon 2011): position p begins at counter p * DRAWS / 4,
     so that its row is the same whichever batch it is asked for in.
     """
-    own = _rows(_stream(seed, epoch, _PICTURES), start, count, DRAWS)
-    if not policy:
-        return own
-    return np.hstack([own, _rows(_stream(seed, epoch, _POLICY), start, count, policy)])
+    widths = {_PICTURES: DRAWS}
+    if how is not None:
+        colours = COLOUR_DRAWS if how.recolours else 0
+        widths |= {_POLICY: draws_needed(how), _COLOURS: colours}
+    return np.hstack([
+        _rows(_stream(seed, epoch, stream), start, count, width)
+        for stream, width in widths.items() if width
+    ])  # fmt: skip
 
 
 def _rows(stream: np.random.Philox, start: int, count: int, width: int) -> np.ndarray:
@@ -137,10 +158,23 @@ def _stream(seed: int, epoch: int, which: int) -> np.random.Philox:
     return np.random.Philox(np.random.SeedSequence([seed, epoch, which]))
 
 
-def _random_box(image: np.ndarray, least_area: float, draws: np.ndarray):
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom."""
+
+
+def _random_square(image: np.ndarray, how: Augmentation, draws: np.ndarray) -> Box:
+    """A square somewhere, as of a picture that was resized at random (He 2015, section 3.4)."""
+    height, width = image.shape[:2]
+    resized = 1 / how.most_side + (1 / how.least_side - 1 / how.most_side) * draws[0]
+    side = max(1, round(min(height, width) / resized))
+    left, top = int(draws[2] * (width - side + 1)), int(draws[3] * (height - side + 1))
+    return left, top, left + side, top + side
+
+
+def _random_box(image: np.ndarray, how: Augmentation, draws: np.ndarray) -> Box:
     """A box of random area, its sides as 3/4 to 4/3 (Szegedy 2014, arXiv 1409.4842, section 6)."""
     height, width = image.shape[:2]
-    area = height * width * (least_area + (1 - least_area) * draws[0])
+    area = height * width * (how.least_area + (1 - how.least_area) * draws[0])
     ratio = math.exp(math.log(MOST_RATIO) * (2 * draws[1] - 1))
     box_width = max(1, round(min(width, math.sqrt(area * ratio))))
     box_height = max(1, round(min(height, math.sqrt(area / ratio))))

@@ -21,7 +21,6 @@ from resnetkit.data.augment import (
 )
 from resnetkit.data.augmentation import Augmentation
 from resnetkit.data.decode import BadImage
-from resnetkit.data.policies import draws_needed
 from resnetkit.data.sources import Source, array_of
 from resnetkit.data.threads import on_one_core
 from resnetkit.data.transform import Transform
@@ -103,7 +102,7 @@ class Loader:
 
     def epoch(self, epoch: int = 0, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, from the one numbered `first` on."""
-        if not self.workers or (self.resident is not None and not self.has_policy):
+        if not self.workers or (self.resident is not None and not self.changes_on_cpu):
             for step in range(first, self.steps):
                 yield self.batch(epoch, step)
             return
@@ -130,7 +129,7 @@ class Loader:
             chosen, draws = np.arange(start, end), None
         else:
             chosen = self._pictures(epoch, step, how.repeats)[own]
-            draws = picture_draws(self.seed, epoch, start, end - start, policy=draws_needed(how))
+            draws = picture_draws(self.seed, epoch, start, end - start, how)
             if how.alternate:
                 draws = every_other_epoch(draws, self.seed, epoch, chosen, len(self.source))
         squares, kept = self._squares(chosen, draws)
@@ -181,19 +180,19 @@ class Loader:
     def _resident(self, device: torch.device | None) -> torch.Tensor | None:
         """All pictures on the device, where they are in memory as the network sees them."""
         size, channels = self.transform.size, self.transform.channels
-        if self.augmentation is not None and self.augmentation.crop == "resized":
+        if self.augmentation is not None and self.augmentation.cuts:
             return None
         found = array_of(self.source)
         if found is None or found.shape[1:] != (size, size, channels):
             return None
         found = found if found.flags.writeable else found.copy()  # torch wants to own what it sees
         kept = torch.from_numpy(found)
-        return kept if device is None or self.has_policy else kept.to(device)
+        return kept if device is None or self.changes_on_cpu else kept.to(device)
 
     @property
-    def has_policy(self) -> bool:
-        """Whether pictures are changed by the CPU, in worker threads, before they move."""
-        return self.augmentation is not None and self.augmentation.policy != "none"
+    def changes_on_cpu(self) -> bool:
+        """Whether worker threads change pictures before they move."""
+        return self.augmentation is not None and self.augmentation.by_pillow
 
 
 def batch_bounds(images: int, batch_size: int) -> list[int]:

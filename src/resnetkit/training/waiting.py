@@ -47,7 +47,11 @@ class Waiting:
 def _remedy(loader: Loader) -> str | None:
     source = loader.source
     if loader.resident is not None:
-        return "give more --workers, or leave --policy out" if loader.has_policy else None
+        return (
+            "give more --workers, or leave --policy, --jitter and --lighting out"
+            if loader.changes_on_cpu
+            else None
+        )
     if array_of(source) is not None:
         return "give more --workers"
     if not isinstance(source, Cached):
