@@ -14,6 +14,7 @@ from typing import Any
 
 from any_depth import LAYERS
 from growth import GROWS_AT
+from resnetkit.benching.clock import wait_for
 from resnetkit.benching.step import training_step
 from resnetkit.data.transform import Transform
 from resnetkit.machine import choose_precision, ready_machine
@@ -38,6 +39,7 @@ def side(who: str) -> None:
     def turn() -> None:
         for _ in range(STEPS[who]):
             step()
+        wait_for(device)
 
     answer(turn, warm=1)
 

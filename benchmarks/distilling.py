@@ -5,11 +5,13 @@
 
 resnet56 -> resnet20 on Fashion-MNIST, the same steps for all: 30,000 images, 12 epochs, 10,000
 others held out, three seeds, each with a teacher of its own; the test part is looked at once. The
-teachers stay in runs/distilling. Writes benchmarks/results/distilling.json.
+teachers stay in runs/distilling, where --go-on looks for them. Writes
+benchmarks/results/distilling.json.
 """
 
 import argparse
 import json
+import shutil
 import statistics
 import tempfile
 from pathlib import Path
@@ -31,7 +33,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "taught, half": {"teacher_weight": 0.5},
     "taught, nine tenths": {"teacher_weight": 0.9},
     "taught alone, temperature 1": {"teacher_weight": 1.0, "teacher_temperature": 1.0},
-    "taught, half, and features": {"teacher_weight": 0.5, "teacher_features": 3000.0},
+    "taught, half, and features": {"teacher_weight": 0.5, "teacher_features": 20.0},
 }
 
 
@@ -43,6 +45,7 @@ def trained(way: str, seed: int) -> dict:
         settings |= {"teacher": (str(teacher),)}
     with tempfile.TemporaryDirectory() as place:
         out = teacher if way == TEACHER else Path(place) / "run"
+        shutil.rmtree(out, ignore_errors=True)
         run = rk.train("fashion-mnist", out=str(out), seed=seed, threads=1, workers=1,
                        observer=Observer(), **settings)  # fmt: skip
         assert isinstance(run, RunResult)

@@ -3,9 +3,9 @@
     python benchmarks/growth_ways.py            # anew
     python benchmarks/growth_ways.py --go-on    # with the runs that growth_ways.json holds already
 
-As `growth.py`, one seed, the test part not looked at; an hour. Every way begins a new block as the
-identity; they differ in when it comes, what its convolutions begin with, how the scale that ends
-its branch leaves 0, and the schedule. Writes benchmarks/results/growth_ways.json.
+As `growth.py` with 20,000 images, one seed, the test part not looked at; an hour. Every way begins
+a new block as the identity; they differ in when it comes, what its convolutions begin with, how the
+scale that ends its branch leaves 0, and the schedule. Writes benchmarks/results/growth_ways.json.
 """
 
 import math
@@ -20,13 +20,14 @@ import torch
 import resnetkit as rk
 from arms import run_ways
 from commands import epochs_of
-from growth import EPOCHS, HELD_OUT, IMAGES
+from growth import EPOCHS, HELD_OUT
 from resnetkit.nets.initialise import zero_branch
 from resnetkit.nets.resnet import ResNet
 from resnetkit.training import trainer as at_work
 from resnetkit.training.observer import Observer
 from resnetkit.training.session import RunResult
 
+IMAGES = 20_000
 DEEP, GRADUAL = ("resnet56",), ("resnet32", "resnet44", "resnet56")
 WAYS: dict[str, dict] = {
     "resnet56": {"model": "resnet56"},

@@ -128,6 +128,16 @@ MISTAKES = [
     ("train fashion-mnist --teacher {run} --teacher-weight 2", "teacher_weight must be at most 1"),
     ("train fashion-mnist --lr-scaling linear --lr 0.1", "give one of them"),
     ("train fashion-mnist --lr-scaling square", "is not one of none, linear, sqrt"),
+    ("train fashion-mnist --teacher {run} --logit-adjust 1", "does not go with a teacher"),
+    (
+        "train fashion-mnist --teacher {run} --teacher-weight 1 --focal 2",
+        "at teacher_weight 1 the labels have no part",
+    ),
+    (
+        "train fashion-mnist --crop scaled --least-side 0.9",
+        "least_side must not be above most_side",
+    ),
+    ("train fashion-mnist --jitter 2", "jitter must be at most 1"),
     ("train fashion-mnist --focal -1", "focal must be at least 0"),
     ("train fashion-mnist --json=1", "--json: ignored explicit argument"),
     ("train fashion-mnist --strict=1", "--strict: ignored explicit argument"),

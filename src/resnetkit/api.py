@@ -60,6 +60,8 @@ def train(
     own = {f.name for f in fields(Session)}
     session = Session(**{name: value for name, value in settings.items() if name in own})
     settings = {name: value for name, value in settings.items() if name not in own}
+    if isinstance(settings.get("teacher"), str):
+        settings["teacher"] = (settings["teacher"],)
     if data is not None:
         settings["data"] = data
     base = Recipe()
@@ -101,7 +103,7 @@ def _draw_curves(result: RunResult | FoldsResult) -> None:
 def _located(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings whose paths hold from any folder."""
     paths = {key: locate(settings[key]) for key in ("data", "weights") if settings.get(key)}
-    teachers = tuple(locate(path) for path in settings.get("teacher", ()))
+    teachers = tuple(locate(path) for path in settings.get("teacher") or ())
     return settings | paths | ({"teacher": teachers} if teachers else {})
 
 

@@ -45,7 +45,8 @@ class Training:
     A `val_fraction` of the training images was held out, or the `fold` of `folds`; neither where
     the data brought a val part. `val_map` is None where every image has one class. `inner_top1` is
     the validation accuracy of the networks inside, by their layers as text. `ancestors` are the
-    classifiers that it was deepened from, or that its weights began with, oldest first.
+    classifiers that it was deepened from, or that its weights began with, oldest first; from the
+    `teachers` it learned besides the labels.
     """
 
     data: str = ""
@@ -63,6 +64,7 @@ class Training:
     folds: int | None = None
     fold: int | None = None
     ancestors: tuple[str, ...] = ()
+    teachers: tuple[str, ...] = ()
 
     def told(self, where: str) -> str:
         """A line for descendants: what lay there, and how it had come about."""
@@ -271,7 +273,10 @@ names. Use it with resnetkit:
 """
 
     def _ancestry(self) -> str:
-        return "".join(f"- Descends from {line}.\n" for line in self.training.ancestors)
+        training = self.training
+        lines = [f"Descends from {line}" for line in training.ancestors]
+        lines += [f"Learned from {line}" for line in training.teachers]
+        return "".join(f"- {line}.\n" for line in lines)
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,7 @@ def test_the_host_waits_for_no_step(kept):
     assert (trainer.loader.resident is not None) == (kept == "on the device")
     trainer.ready()
     for batch in trainer.loader.epoch(0):
+        assert batch.images.is_cuda or batch.images.is_pinned()
         trainer.train_step(batch)
     torch.cuda.set_sync_debug_mode("error")
     try:

@@ -44,12 +44,18 @@ def test_balanced_weights_give_every_class_the_same_sum():
     np.testing.assert_allclose(weights * np.bincount(RARE), [100 / 3] * 3, rtol=1e-6)
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_weighted_loss_is_torchs_own(logits, smoothing):
-    found, _ = loss_of(class_weights="b=2,c=0.5", smoothing=smoothing)(logits, LABELS)
-    each = functional.cross_entropy(logits, LABELS, reduction="none", label_smoothing=smoothing)
+def test_weighted_loss_is_torchs_own(logits):
     weights = torch.tensor([1.0, 2.0, 0.5])
-    torch.testing.assert_close(found, (each * weights[LABELS]).sum())
+    found, _ = loss_of(class_weights="b=2,c=0.5")(logits, LABELS)
+    expected = functional.cross_entropy(logits, LABELS, weights, reduction="sum")
+    torch.testing.assert_close(found, expected)
+
+
+def test_smoothed_too_an_images_loss_is_multiplied_as_a_whole(logits):
+    """torch's own weighs the smoothed part of every class by that class."""
+    found, _ = loss_of(class_weights="a=3,b=3,c=3", smoothing=0.1)(logits, LABELS)
+    plain, _ = loss_of(smoothing=0.1)(logits, LABELS)
+    torch.testing.assert_close(found, 3 * plain)
 
 
 def test_mixed_pictures_have_their_classes_weights(logits):
@@ -65,6 +71,21 @@ def test_focal_loss_by_its_formula(logits, labels):
     found, _ = loss_of(focal=2.0)(logits, labels)
     sure = logits.softmax(1)[torch.arange(12), LABELS]
     torch.testing.assert_close(found, (-((1 - sure) ** 2) * sure.log()).sum())
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "bce"])
+def test_a_picture_that_is_certain_leaves_a_finite_gradient(loss):
+    recipe = Recipe(
+        balance=BalanceRecipe(focal=0.5), optimiser=OptimiserRecipe(label_smoothing=0, loss=loss)
+    )
+    sure = torch.tensor([[60.0, -60.0, -60.0]], requires_grad=True)
+    found, _ = Loss.of(recipe)(sure, torch.tensor([0]))
+    assert torch.autograd.grad(found, sure)[0].isfinite().all()
+
+
+def test_rare_classes_need_the_labels():
+    with pytest.raises(ValueError, match="labels of the training images"):
+        Loss.of(Recipe(balance=BalanceRecipe(logit_adjust=1.0)))
 
 
 def test_focal_loss_of_several_classes_by_its_formula(logits):

@@ -182,6 +182,9 @@ def test_a_file_may_ask_for_it_and_a_flag_has_the_last_word(tmp_path):
     mine = read_recipe(str(file))
     assert override(mine, {"batch_size": 128}).optimiser.lr == pytest.approx(0.1)
     assert override(mine, {"batch_size": 128, "lr": 0.3}).optimiser.lr == 0.3
+    file.write_text("batch_size: 1024\noptimiser: {lr_scaling: linear}\n")
+    assert override(read_recipe(str(file)), {}).optimiser.lr == pytest.approx(0.8)
+    assert override(read_recipe(str(file)), {"batch_size": 64}).optimiser.lr == pytest.approx(0.05)
 
 
 def test_what_is_open_follows_the_data():

@@ -3,9 +3,11 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from tests.training.runs import assert_equal_bits, stop, stop_and_resume, train
+from PIL import Image
+from tests.training.runs import SETTINGS, assert_equal_bits, stop, stop_and_resume, train
 from torch.nn import functional
 
 import resnetkit as rk
@@ -84,9 +86,19 @@ def test_features_are_compared_by_how_alike_pictures_are(step):
     theirs = torch.randn(6, 9).relu()
     ours, other = features @ features.T, theirs @ theirs.T
     apart = ours / ours.norm(dim=1, keepdim=True) - other / other.norm(dim=1, keepdim=True)
-    torch.testing.assert_close(unlike(features, theirs), apart.square().sum() / 6)
+    torch.testing.assert_close(unlike(features, theirs), apart.square().sum())
     assert unlike(features, features[:, [1, 0, 2, 3, 4]]).item() == pytest.approx(0, abs=1e-6)
     assert torch.autograd.grad(unlike(features, theirs), features)[0].abs().sum() > 0
+
+
+def test_pieces_of_a_batch_are_asked_for_as_much_as_the_whole():
+    """For less memory, or by several ranks: the weight of the features stays what it was."""
+    torch.manual_seed(0)
+    ours, theirs = torch.randn(64, 5).relu(), torch.randn(64, 5).relu()
+    whole = unlike(ours, theirs)
+    pieces = sum(unlike(a, b) for a, b in zip(ours.split(16), theirs.split(16), strict=True))
+    assert 0.6 < pieces / whole < 1.2
+    assert unlike(ours[:0], theirs[:0]) == 0
 
 
 @pytest.fixture(scope="module")
@@ -105,12 +117,56 @@ def test_stopped_and_resumed_ends_in_the_same_bits(taught, tmp_path, monkeypatch
     assert_equal_bits(whole, tmp_path / "broken")
 
 
+def test_in_pieces_and_beside_growth_it_is_the_same_each_time(undisturbed, tmp_path):
+    changes = {
+        "teacher": (str(undisturbed), str(undisturbed)), "teacher_features": 5.0, "epochs": 2,
+        "accumulate": 3, "grow_at": (0.5,), "grow_to": ("resnet14",),
+    }  # fmt: skip
+    for name in ("one", "two"):
+        train(tmp_path / name, **changes)
+    assert_equal_bits(tmp_path / "one", tmp_path / "two")
+
+
+def test_it_is_remembered_who_taught(taught, undisturbed):
+    run, _ = taught
+    assert rk.load(run).training.teachers == (str(undisturbed),)
+    assert f"Learned from {undisturbed}" in (run / "classifier" / "README.md").read_text()
+
+
+def test_a_teacher_who_saw_what_is_held_out_is_told_of(undisturbed, tmp_path):
+    said = []
+
+    class Listens(Observer):
+        def say(self, text):
+            said.append(text)
+
+    for seed in (5, 6):
+        said.clear()
+        settings = SETTINGS | {"epochs": 1, "seed": seed, "teacher": str(undisturbed)}
+        rk.train("fashion-mnist", out=str(tmp_path / f"{seed}"), observer=Listens(), **settings)
+        assert any("held out here" in text for text in said) == (seed == 6)
+
+
+def test_a_grey_teacher_of_colour_pictures_leaves_nothing_behind(tmp_path):
+    draws = np.random.default_rng(0)
+    for name in CLASSES:
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(4):
+            pixels = draws.integers(0, 256, (16, 16, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.png")
+    classifier().save(tmp_path / "teacher")
+    with pytest.raises(rk.UserError, match="sees grey images"):
+        rk.train(str(tmp_path / "photos"), out=str(tmp_path / "run"), model="resnet8",
+                 teacher=str(tmp_path / "teacher"), observer=Observer())  # fmt: skip
+    assert not (tmp_path / "run").exists()
+
+
 def test_another_teacher_than_at_the_start_is_refused(undisturbed, tmp_path, monkeypatch):
     shutil.copytree(undisturbed, tmp_path / "teacher")
     stop(tmp_path / "run", 4, monkeypatch, teacher=(str(tmp_path / "teacher"),))
     shutil.rmtree(tmp_path / "teacher")
     train(tmp_path / "teacher", seed=6, epochs=1)
-    with pytest.raises(rk.UserError, match="is not the one it began with"):
+    with pytest.raises(rk.UserError, match="is not the one that it began with"):
         rk.train(resume=True, out=str(tmp_path / "run"), threads=1, observer=Observer())
 
 

@@ -79,7 +79,9 @@ def augment(squares: torch.Tensor, how: Augmentation, draws: np.ndarray) -> torc
         boxes = _erased_boxes(squares.shape, how.erase, draws[:, 7:12])
         down, across = (sent(side, squares.device) for side in boxes)
         hidden = down[:, :, None] * across[:, None]
-        squares.flatten(2).mul_(1 - hidden).add_(hidden, alpha=128)  # filling by a mask is slow
+        squares.view(*hidden.shape).mul_(1 - hidden).add_(
+            hidden, alpha=128
+        )  # filling by a mask is slow
     return squares
 
 
@@ -198,7 +200,9 @@ def _shifted(squares: torch.Tensor, most: int, draws: np.ndarray) -> torch.Tenso
     return windows[each, down, right].view(count, side, side, channels)
 
 
-def _erased_boxes(shape: Sequence[int], chance: float, draws: np.ndarray):
+def _erased_boxes(
+    shape: Sequence[int], chance: float, draws: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The rows, uint8 (n, side), and the bytes of a row, (n, side * channels), that are hidden.
 
     By chance 2% to 33% of a square (Zhong 2017, arXiv 1708.04896, section 3).
@@ -214,5 +218,5 @@ def _erased_boxes(shape: Sequence[int], chance: float, draws: np.ndarray):
 
 
 def sent(numbers: np.ndarray, device: torch.device) -> torch.Tensor:
-    """A copy on the device, without waiting for what the device is at."""
+    """The numbers on the device; small ones without waiting for what the device is at."""
     return torch.from_numpy(np.ascontiguousarray(numbers)).to(device, non_blocking=True)

@@ -44,18 +44,16 @@ class BalanceRecipe:
             "sampling balanced": self.sampling == BALANCED,
             "logit_adjust": self.logit_adjust > 0,
         }
-        first, *more = [name for name, is_on in balancing.items() if is_on] or [""]
-        if more:
-            raise UserError(
-                f"{first} and {more[0]} both make up for rare classes: give one of them"
-            )
+        given = [name for name, is_on in balancing.items() if is_on]
+        if len(given) > 1:
+            both = " and ".join(given[:2])
+            raise UserError(f"{both} both make up for rare classes: give one of them")
 
     def check_task(self, *, multi_label: bool, loss: str) -> None:
         """Raise UserError for what images with several classes, or a loss, have no use for."""
-        if multi_label and (self.class_weights or self.sampling == BALANCED or self.logit_adjust):
-            name = "class_weights" if self.class_weights else "sampling"
-            name = "logit_adjust" if self.logit_adjust else name
-            raise UserError(f"{name} is for images with one class each; these have several")
+        for name in ("class_weights", "sampling", "logit_adjust"):
+            if multi_label and getattr(self, name) not in (None, "natural", 0):
+                raise UserError(f"{name} is for images with one class each; these have several")
         if self.logit_adjust and loss != "cross-entropy":
             raise UserError(f"logit_adjust goes with the loss cross-entropy, not with {loss}")
 

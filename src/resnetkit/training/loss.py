@@ -34,7 +34,8 @@ class Loss:
         kind: what is asked of the network.
         smoothing: share of a label that is spread over all classes; of several classes an image,
             the share of each class's 0 or 1 that becomes 0.5.
-        weights: how much an image of each class counts, float32 (classes,); None: all alike.
+        weights: what the loss of an image of each class is multiplied by, float32 (classes,); None:
+            all count alike.
         shift: what is added to the logits, float32 (classes,): who learns with it answers without
             it as if all classes were as frequent (Menon 2020, arXiv 2007.07314, equation 10).
         focal: by this power of what its label lacks of certainty an image, of several classes each
@@ -64,6 +65,8 @@ class Loss:
             device: that computes.
         """
         balance, weights, shift = recipe.balance, None, None
+        if labels is None and (balance.class_weights or balance.logit_adjust):
+            raise ValueError("rare classes are known from the labels of the training images")
         if labels is not None:
             weights = class_weights(balance, classes, labels)
             if balance.logit_adjust:
@@ -96,8 +99,8 @@ class Loss:
             right = labels.gather(1, likeliest[:, None]).sum(dtype=kind)
         if self.shift is not None:
             logits = logits + self.shift
-        each = self.weights is not None or self.focal > 0
-        losses = self._losses(logits, labels, "none" if each else "sum")
+        by_image = self.weights is not None or self.focal > 0
+        losses = self._losses(logits, labels, "none" if by_image else "sum")
         if self.weights is not None:
             mixed = labels.ndim == 2
             weights = labels.float() @ self.weights if mixed else self.weights[labels]
@@ -113,12 +116,12 @@ class Loss:
             if self.focal:
                 sure = logits.softmax(1)
                 sure = (sure * labels).sum(1) if labels.ndim == 2 else _at(sure, labels)
-                losses = losses * (1 - sure) ** self.focal
+                losses = losses * _power(1 - sure, self.focal)
             return losses
         targets = self._targets(labels, logits.shape[1])
         losses = functional.binary_cross_entropy_with_logits(logits, targets, reduction=reduction)
         if self.focal:
-            losses = losses * (targets - logits.sigmoid()).abs() ** self.focal
+            losses = losses * _power((targets - logits.sigmoid()).abs(), self.focal)
         return losses
 
     def _targets(self, labels: Tensor, classes: int) -> Tensor:
@@ -149,6 +152,11 @@ class Loss:
                 logits, teacher.sigmoid(), reduction="sum"
             )
         return loss * temperature**2
+
+
+def _power(doubt: Tensor, focal: float) -> Tensor:
+    """What a label lacks of certainty, to a power whose gradient is finite at 0 as well."""
+    return doubt.clamp_min(1e-6) ** focal
 
 
 def _at(values: Tensor, labels: Tensor) -> Tensor:

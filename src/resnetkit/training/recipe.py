@@ -197,7 +197,7 @@ class TeacherRecipe:
         4.0, "both answers are softened by it before they are compared", least=0.01, most=1000
     )
     teacher_features: float = option(
-        0.0, "weight of finding pictures as much alike as the teacher does; 3000 is usual",
+        0.0, "weight of finding pictures as much alike as the teacher does; 20 is usual",
         least=0,
     )  # fmt: skip
 
@@ -207,6 +207,19 @@ class TeacherRecipe:
         for f in fields(self):
             if not self.teacher and getattr(self, f.name) != f.default:
                 raise UserError(f"{f.name} is for a run with a teacher: give --teacher as well")
+
+    def check_balance(self, balance: BalanceRecipe) -> None:
+        """Raise UserError for what the teacher's answers would undo, or leave without a part."""
+        if self.teacher and balance.logit_adjust:
+            raise UserError(
+                "logit_adjust does not go with a teacher, who answers by how rare classes are: let "
+                "the teacher learn with it"
+            )
+        if self.teacher_weight == 1 and (balance.class_weights or balance.focal):
+            raise UserError(
+                "at teacher_weight 1 the labels have no part in the loss: leave class_weights and "
+                "focal out"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,6 +301,7 @@ class Recipe:
             raise UserError("unfreeze_at is for a run that begins with --freeze")
         if self.depth.any_depth and self.growth.grow_at:
             raise UserError("a network of any depth has its depth from the start: it cannot grow")
+        self.teaching.check_balance(self.balance)
         self.balance.check_task(multi_label=self.data.multi_label, loss=self.optimiser.loss)
         if self.data.channels == 2:
             raise UserError("channels must be 1 or 3, not 2")

@@ -10,7 +10,7 @@ from resnetkit.config import from_plain
 from resnetkit.errors import UserError, nearest
 from resnetkit.plain_yaml import read_yaml
 from resnetkit.training.recipe import Recipe
-from resnetkit.training.settings import flat_fields
+from resnetkit.training.settings import flat_fields, with_scaled_rate
 
 _FOLDER = resources.files("resnetkit.training") / "recipes"
 
@@ -66,7 +66,8 @@ def parse_recipe(text: str, where: str) -> Recipe:
     data = {} if data is None else data
     if isinstance(data, dict):
         _check_places(data, where)
-    return from_plain(Recipe, data, where=where, base=Recipe())
+    recipe = from_plain(Recipe, data, where=where, base=Recipe())
+    return recipe if "lr" in data.get("optimiser", {}) else with_scaled_rate(recipe, Recipe())
 
 
 def _check_places(data: dict, where: str) -> None:

@@ -393,6 +393,7 @@ class _ReadyRun:
             folds=recipe.data.folds,
             fold=recipe.data.fold,
             ancestors=self.record.ancestors,
+            teachers=recipe.teaching.teacher,
         )
 
 

@@ -41,22 +41,20 @@ def override(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
         inside.setdefault(known[name][0] or "", {})[name] = value
     changes = inside.pop("", {})
     changes |= {part: to_plain(getattr(recipe, part)) | values for part, values in inside.items()}
-    return _scaled(
-        from_plain(Recipe, to_plain(recipe) | changes, where="", base=recipe), recipe, settings
-    )
-
-
-def _scaled(recipe: Recipe, before: Recipe, settings: dict[str, Any]) -> Recipe:
-    """The recipe with the learning rate that its `lr_scaling` makes of the one before."""
-    optimiser, lr = recipe.optimiser, recipe.optimiser.lr
-    if optimiser.lr_scaling == "none":
-        return recipe
-    if "lr" not in settings:
-        factor = recipe.batch_size / before.batch_size
-        lr = before.optimiser.lr * factor ** (1 if optimiser.lr_scaling == "linear" else 0.5)
-    elif "lr_scaling" in settings:
+    if "lr" in settings and settings.get("lr_scaling", "none") != "none":
         raise UserError("lr_scaling makes lr from the recipe's own: give one of them")
-    return replace(recipe, optimiser=replace(optimiser, lr=lr, lr_scaling="none"))
+    after = from_plain(Recipe, to_plain(recipe) | changes, where="", base=recipe)
+    scaled = after if "lr" in settings else with_scaled_rate(after, recipe)
+    return replace(scaled, optimiser=replace(scaled.optimiser, lr_scaling="none"))
+
+
+def with_scaled_rate(recipe: Recipe, before: Recipe) -> Recipe:
+    """The recipe with the learning rate that its `lr_scaling` makes of the one before."""
+    how, factor = recipe.optimiser.lr_scaling, recipe.batch_size / before.batch_size
+    if how == "none":
+        return recipe
+    lr = before.optimiser.lr * (factor if how == "linear" else factor**0.5)
+    return replace(recipe, optimiser=replace(recipe.optimiser, lr=lr))
 
 
 def settings_of(recipe: Recipe) -> dict[str, Any]:

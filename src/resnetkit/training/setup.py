@@ -41,7 +41,7 @@ from resnetkit.training.recipe import DataRecipe, Recipe, resolve
 from resnetkit.training.room import Place, check_room
 from resnetkit.training.run_folder import DataRecord, free_name
 from resnetkit.training.schedule import warmup_steps
-from resnetkit.training.teacher import open_teachers, teacher_sums
+from resnetkit.training.teacher import open_teachers, teacher_sums, who_saw_what_is_held_out
 
 
 def plan_run(
@@ -92,11 +92,26 @@ def plan_run(
         ancestors=begun.ancestors if begun else (),
         teachers=teacher_sums(recipe.teaching),
     )
+    _check_teachers(recipe, record, dataset, observer)
     nested = deepest(starting_network(recipe, record.classes), recipe)
     _check_batch(recipe, len(sources["train"]), nested.net)
     check_room(nested, recipe, len(sources["train"]), place.room, ranks)
     path = Path(out) if out else free_name(dataset.name, recipe.model or "")
     return path, recipe, record
+
+
+def _check_teachers(
+    recipe: Recipe, record: DataRecord, dataset: Dataset, observer: Observer
+) -> None:
+    """Raise UserError where a teacher cannot see the images; warn of one that has seen too many."""
+    channels = recipe.data.channels or 1
+    found = open_teachers(recipe.teaching, dataset.classes, dataset.task, channels)
+    seen = record.fingerprints["train"]
+    for path in who_saw_what_is_held_out(found, recipe, seen) if "val" not in dataset.parts else ():
+        observer.say(
+            f"warning: the teacher {path} was trained on images that are held out here: the "
+            f"validation accuracy flatters"
+        )
 
 
 def _as_begun(recipe: Recipe, begun: Pretrained) -> Recipe:

@@ -11,6 +11,7 @@ from resnetkit.classifier import Classifier, classifier_folder
 from resnetkit.config import Precision
 from resnetkit.data.strata import Task
 from resnetkit.data.transform import Transform
+from resnetkit.engine import Engine
 from resnetkit.errors import UserError
 from resnetkit.sums import file_sum
 from resnetkit.training.loss import Loss
@@ -40,9 +41,10 @@ class Teacher:
         device: torch.device,
         precision: Precision,
     ):
-        self.recipe, self.seen, self.device = recipe, seen, device
-        self.precision = precision
-        self.engines = [each.to(device).engine(precision) for each in classifiers]
+        self.recipe = recipe
+        self.engines = [
+            Engine(each.to(device).net, each.transform, precision) for each in classifiers
+        ]
         self.orders = [
             torch.tensor([each.classes.index(name) for name in classes], device=device)
             for each in classifiers
@@ -95,19 +97,21 @@ class Teacher:
 
 
 def unlike(features: Tensor, theirs: Tensor) -> Tensor:
-    """How differently two networks find the pictures of a batch alike, summed over the pictures.
+    """How differently two networks find the pictures of a piece alike, summed over the pictures.
 
-    The difference of their similarities (Tung 2019, arXiv 1907.09682, equation 4): features of
-    different length can be compared.
+    The difference of their similarities (Tung 2019, arXiv 1907.09682, equations 2 to 4), there
+    divided by the number of pictures once more: features of different length can be compared.
 
     Args:
         features, theirs: (N, any number).
     """
     ours, theirs = (functional.normalize(f.float() @ f.float().T) for f in (features, theirs))
-    return (ours - theirs).square().sum() / len(ours)
+    return (ours - theirs).square().sum()
 
 
-def open_teachers(recipe: TeacherRecipe, classes: tuple[str, ...], task: Task, channels: int):
+def open_teachers(
+    recipe: TeacherRecipe, classes: tuple[str, ...], task: Task, channels: int
+) -> list[Classifier]:
     """The classifiers that a recipe names.
 
     Raises:
@@ -129,19 +133,41 @@ def open_teachers(recipe: TeacherRecipe, classes: tuple[str, ...], task: Task, c
 
 
 def teacher_sums(recipe: TeacherRecipe) -> tuple[str, ...]:
-    """The digest of every teacher's weights."""
+    """The digests of every teacher's weights and preprocessing."""
     return tuple(
-        file_sum(classifier_folder(Path(path)) / "model.safetensors") for path in recipe.teacher
+        file_sum(classifier_folder(Path(path)) / name)
+        for path in recipe.teacher
+        for name in ("model.safetensors", "config.json")
     )
 
 
 def check_same_teachers(recipe: TeacherRecipe, before: tuple[str, ...], run: Path) -> None:
     """Raise UserError where a teacher is no longer the one that a run began with."""
-    for path, now, then in zip(recipe.teacher, teacher_sums(recipe), before, strict=True):
-        if now != then:
-            raise UserError(
-                f"{run}: the teacher {path} is not the one it began with; bring it back"
-            )
+    if teacher_sums(recipe) != before:
+        one = f"the teacher {', '.join(recipe.teacher)}"
+        raise UserError(f"{run}: {one} is not the one that it began with; bring it back")
+
+
+def who_saw_what_is_held_out(
+    teachers: Sequence[Classifier], recipe: Recipe, fingerprint: str
+) -> list[str]:
+    """Teachers that were trained on images by which the one that learns is judged.
+
+    Args:
+        teachers: those of the recipe, in its order.
+        recipe: of the run.
+        fingerprint: of its training images before any are held out.
+    """
+    data = recipe.data
+    ours = (recipe.seed, data.val_fraction, data.folds, data.fold)
+    return [
+        path
+        for path, training in zip(
+            recipe.teaching.teacher, (t.training for t in teachers), strict=True
+        )
+        if training.fingerprint == fingerprint
+        and ours != (training.seed, training.val_fraction, training.folds, training.fold)
+    ]
 
 
 Change = tuple[Tensor, Tensor] | None
