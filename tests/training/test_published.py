@@ -17,7 +17,9 @@ SMALL = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["a1", "a2", "a3", "torchvision-v2", "resnet-rs"])
+@pytest.mark.parametrize(
+    "name", ["a1", "a3", "torchvision-v2", "resnet-rs", "bag-of-tricks", "he2015-imagenet"]
+)
 def test_a_procedure_on_a_folder_of_pictures(name, pictures, tmp_path, monkeypatch):
     seen = []
     step = Trainer.train_step

@@ -105,6 +105,33 @@ def test_resnet_rs_50():
     assert found["center_crop"] == pytest.approx(160 / (160 + 32), abs=1e-4)
 
 
+def test_he_2015_section_3_4():
+    """Batches of 256, rate 0.1, up to 60 x 10^4 steps, decay 1e-4, shorter sides of 256 to 480."""
+    found = settings_of(read_recipe("he2015-imagenet"))
+    assert found["epochs"] * 1_281_167 / 256 == pytest.approx(600_000, rel=0.002)
+    paper = {
+        "batch_size": 256, "lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4, "step_factor": 0.1,
+        "image_size": 224, "crop": "scaled", "flip": True, "dropout": None,
+    }  # fmt: skip
+    assert {name: found[name] for name in paper} == paper
+    assert 224 / found["most_side"] == pytest.approx(256)
+    assert 224 / found["least_side"] == pytest.approx(480, abs=0.1)
+
+
+BAG_OF_TRICKS = {
+    "model": "resnet50d", "epochs": 200, "batch_size": 1024, "lr": 0.1 * 1024 / 256,
+    "warmup_epochs": 5, "schedule": "cosine", "label_smoothing": 0.1, "mixup": 0.2,
+    "weight_decay": 1e-4, "nesterov": True, "momentum": 0.9, "decay_norms": False,
+    "identity_start": True, "least_area": 0.08, "jitter": 0.4, "lighting": 0.1, "erase": 0,
+}  # fmt: skip
+"""He 2019, sections 2.1, 3.1 and 5 with table 6: the last row but distillation."""
+
+
+def test_the_bag_of_tricks():
+    found = settings_of(read_recipe("bag-of-tricks"))
+    assert {name: found[name] for name in BAG_OF_TRICKS} == BAG_OF_TRICKS
+
+
 def test_he_2015_section_4_2():
     """Rate 0.1, divided by 10 at 32,000 and 48,000 of 64,000 steps of 128 images, decay 1e-4."""
     found = settings_of(read_recipe("he2015-cifar"))
