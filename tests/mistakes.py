@@ -138,6 +138,13 @@ MISTAKES = [
         "least_side must not be above most_side",
     ),
     ("train fashion-mnist --jitter 2", "jitter must be at most 1"),
+    ("train fashion-mnist --class-weights Bag=1e39", "not 'Bag=1e39'; weights are 0 to 1,000,000"),
+    ("train {pictures} --class-weights Trouser=0,Sandal=0,Bag=0", "0 for every class"),
+    ("train fashion-mnist --teacher ,", "--teacher: expected"),
+    (
+        "train fashion-mnist --teacher {run} --teacher-features 5 --accumulate 128",
+        "teacher_features compares images that are computed together",
+    ),
     ("train fashion-mnist --focal -1", "focal must be at least 0"),
     ("train fashion-mnist --json=1", "--json: ignored explicit argument"),
     ("train fashion-mnist --strict=1", "--strict: ignored explicit argument"),

@@ -125,7 +125,12 @@ def parse(kind: Any, text: str) -> Any:
             return None
         return parse(inner, text)
     if origin is tuple:
-        return tuple(parse(arguments[0], item) for item in text.split(",") if item)
+        items = [item for item in text.split(",") if item.strip()]
+        if not items:
+            raise UserError(
+                f"expected {_NAMES[arguments[0]]}, or several with commas, found {text!r}"
+            )
+        return tuple(parse(arguments[0], item) for item in items)
     if origin is Literal:
         if text not in arguments:
             raise UserError(not_one_of(text, arguments))

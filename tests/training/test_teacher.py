@@ -170,6 +170,18 @@ def test_another_teacher_than_at_the_start_is_refused(undisturbed, tmp_path, mon
         rk.train(resume=True, out=str(tmp_path / "run"), threads=1, observer=Observer())
 
 
+def test_nor_does_a_cross_validation_take_another(undisturbed, tmp_path):
+    shutil.copytree(undisturbed, tmp_path / "teacher")
+    settings = SETTINGS | {"folds": 2, "epochs": 1, "limit": 100, "out": str(tmp_path / "folds")}
+    settings.pop("val_fraction")
+    rk.train("fashion-mnist", teacher=str(tmp_path / "teacher"), observer=Observer(), **settings)
+    shutil.rmtree(tmp_path / "folds" / "fold-2")
+    shutil.rmtree(tmp_path / "teacher")
+    train(tmp_path / "teacher", seed=6, epochs=1)
+    with pytest.raises(rk.UserError, match="is not the one that it began with"):
+        rk.train(resume=True, out=settings["out"], threads=1, observer=Observer())
+
+
 def test_who_is_taught_agrees_with_the_teacher_more_than_who_is_not(tmp_path, undisturbed, fashion):
     """The labels are left out: all that is learned comes from the teacher."""
     settings = {"epochs": 3, "seed": 8, "erase": 0.0, "drop_path": 0.0, "dropout": 0.0}

@@ -7,6 +7,7 @@ from resnetkit.config import check_ranges, option
 from resnetkit.errors import UserError
 
 BALANCED = "balanced"
+MOST_WEIGHT = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +68,10 @@ def named_weights(text: str | None) -> dict[str, float]:
             weight = float(number)
         except ValueError:
             weight = -1.0
-        if not equals or not name or not 0 <= weight < float("inf"):
+        if not equals or not name or not 0 <= weight <= MOST_WEIGHT:
             raise UserError(
-                f"class_weights must be balanced or NAME=WEIGHT,... such as Shirt=2, not {item!r}"
+                f"class_weights must be balanced or NAME=WEIGHT,... such as Shirt=2, not {item!r}; "
+                f"weights are 0 to {MOST_WEIGHT:,}"
             )
         if name in found:
             raise UserError(f"class_weights names {name!r} twice")

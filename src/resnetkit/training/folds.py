@@ -32,6 +32,7 @@ from resnetkit.training.recipe import Recipe
 from resnetkit.training.run_folder import DataRecord, RunFolder, free_name, read_metrics
 from resnetkit.training.session import RunResult, Session, resume_run, start_run, take_over
 from resnetkit.training.settings import differences, override, settings_of
+from resnetkit.training.teacher import check_same_teachers, teacher_sums
 
 AVERAGED = ("val_loss", "val_top1", "val_map")
 """What of a fold's last line of metrics.jsonl is averaged over folds."""
@@ -139,8 +140,9 @@ def _create(recipe: Recipe, session: Session, ranks: Ranks) -> tuple[str, str]:
         choose_images(dataset, _recipe_of(recipe, number), ())
     train = dataset.parts["train"]
     record = DataRecord(
-        dataset.classes, {"train": prepare.fingerprint(train)}, {"train": len(train)}, ()
-    )
+        dataset.classes, {"train": prepare.fingerprint(train)}, {"train": len(train)}, (),
+        teachers=teacher_sums(recipe.teaching),
+    )  # fmt: skip
     name = f"{recipe.model}-folds" if recipe.model else "folds"
     out = out or free_name(dataset.name, name)
     there = next(place for place in out.absolute().parents if place.exists())
@@ -192,6 +194,9 @@ def _go_on(
     """Whatever is left to do: runs, then predictions, then the summary."""
     runs: list[RunResult] = []
     done = ranks.lead(lambda: _is_done(folder, recipe))
+    if not done:
+        before = ranks.together(folder.data).teachers
+        ranks.together(lambda: check_same_teachers(recipe.teaching, before, folder.path))
     interrupted = None
     try:
         for number in _numbers(recipe):

@@ -30,7 +30,10 @@ def class_weights(
     for name in named:
         if name not in classes:
             raise UserError(f"class_weights: there is no class {name!r}; {nearest(name, classes)}")
-    return np.array([named.get(name, 1.0) for name in classes], np.float32)
+    weights = np.array([named.get(name, 1.0) for name in classes], np.float32)
+    if not weights.any():
+        raise UserError("class_weights are 0 for every class: nothing would be learned")
+    return weights
 
 
 def shares(labels: np.ndarray, classes: int) -> np.ndarray:

@@ -198,7 +198,7 @@ class TeacherRecipe:
     )
     teacher_features: float = option(
         0.0, "weight of finding pictures as much alike as the teacher does; 20 is usual",
-        least=0,
+        least=0, most=1e6,
     )  # fmt: skip
 
     def __post_init__(self):

@@ -92,10 +92,10 @@ def plan_run(
         ancestors=begun.ancestors if begun else (),
         teachers=teacher_sums(recipe.teaching),
     )
-    _check_teachers(recipe, record, dataset, observer)
     nested = deepest(starting_network(recipe, record.classes), recipe)
     _check_batch(recipe, len(sources["train"]), nested.net)
     check_room(nested, recipe, len(sources["train"]), place.room, ranks)
+    _check_teachers(recipe, record, dataset, observer)
     path = Path(out) if out else free_name(dataset.name, recipe.model or "")
     return path, recipe, record
 
@@ -214,11 +214,16 @@ def _check_batch(recipe: Recipe, images: int, net: ResNet) -> None:
             f"more than one image at a time: raise --batch-size, lower --accumulate, or train on "
             f"larger images"
         )
-    if smallest < 2 and (recipe.augmentation.mixup or recipe.augmentation.cutmix):
-        raise UserError(
-            "mixup and cutmix mix images that are computed together, and some are alone: raise "
-            "--batch-size, or lower --accumulate"
-        )
+    together = {
+        "mixup and cutmix mix": recipe.augmentation.mixup or recipe.augmentation.cutmix,
+        "teacher_features compares": recipe.teaching.teacher_features,
+    }
+    for what, is_on in together.items():
+        if smallest < 2 and is_on:
+            raise UserError(
+                f"{what} images that are computed together, and some are alone: raise "
+                f"--batch-size, or lower --accumulate"
+            )
 
 
 def transform_of(recipe: Recipe) -> Transform:

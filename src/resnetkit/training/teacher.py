@@ -133,19 +133,22 @@ def open_teachers(
 
 
 def teacher_sums(recipe: TeacherRecipe) -> tuple[str, ...]:
-    """The digests of every teacher's weights and preprocessing."""
+    """The digests of every teacher's weights and preprocessing, as text."""
+    folders = [classifier_folder(Path(path)) for path in recipe.teacher]
     return tuple(
-        file_sum(classifier_folder(Path(path)) / name)
-        for path in recipe.teacher
-        for name in ("model.safetensors", "config.json")
+        " ".join(file_sum(folder / name) for name in ("model.safetensors", "config.json"))
+        for folder in folders
     )
 
 
 def check_same_teachers(recipe: TeacherRecipe, before: tuple[str, ...], run: Path) -> None:
     """Raise UserError where a teacher is no longer the one that a run began with."""
-    if teacher_sums(recipe) != before:
-        one = f"the teacher {', '.join(recipe.teacher)}"
-        raise UserError(f"{run}: {one} is not the one that it began with; bring it back")
+    now = teacher_sums(recipe)
+    for number, path in enumerate(recipe.teacher):
+        if now[number] != before[number]:
+            raise UserError(
+                f"{run}: the teacher {path} is not the one that it began with; bring it back"
+            )
 
 
 def who_saw_what_is_held_out(
