@@ -10,7 +10,6 @@ of their norms measured anew on the training images. Runs share the machine, one
 long each takes alone is `depth_steps.py`'s to say. Writes benchmarks/results/any_depth.json.
 """
 
-import argparse
 import copy
 import json
 import statistics
@@ -22,7 +21,7 @@ from typing import Any
 import torch
 
 import resnetkit as rk
-from arms import Runs, run_arms
+from arms import Runs, run_arms, seeded_options
 from commands import rows_of
 from resnetkit.any_depth import Depth
 from resnetkit.classifier import Classifier
@@ -126,11 +125,7 @@ def stopped_early(found: list[dict]) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--at-once", type=int, default=2, help="runs at a time; default: 2")
-    parser.add_argument("--go-on", action="store_true", help="keep the runs of any_depth.json")
-    options = parser.parse_args()
+    options = seeded_options("any_depth", __doc__)
     jobs = [(arm, seed) for seed in range(options.seeds) for arm in ARMS]
     runs = run_arms("any_depth", trained, jobs, go_on=options.go_on, at_once=options.at_once)
     print(json.dumps(told(runs), indent=1))

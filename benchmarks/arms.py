@@ -44,6 +44,15 @@ def run_arms(
     return {arm: sorted(rows, key=lambda row: row["seed"]) for arm, rows in runs.items()}
 
 
+def seeded_options(name: str, about: str) -> argparse.Namespace:
+    """The options of an experiment of several seeds: `seeds`, `at_once`, `go_on`."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--at-once", type=int, default=2, help="runs at a time; default: 2")
+    parser.add_argument("--go-on", action="store_true", help=f"keep the runs of {name}.json")
+    return parser.parse_args()
+
+
 def run_ways(
     name: str, about: str, trained: Callable[[str, int], dict], ways: Sequence[str]
 ) -> None:

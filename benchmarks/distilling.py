@@ -9,7 +9,6 @@ teachers stay in runs/distilling, where --go-on looks for them. Writes
 benchmarks/results/distilling.json.
 """
 
-import argparse
 import json
 import shutil
 import statistics
@@ -19,7 +18,7 @@ from typing import Any
 
 import resnetkit as rk
 from any_depth import COMMON, top1
-from arms import Runs, run_arms
+from arms import Runs, run_arms, seeded_options
 from resnetkit.machine import choose_device
 from resnetkit.training.observer import Observer
 from resnetkit.training.session import RunResult
@@ -67,11 +66,7 @@ def told(runs: Runs) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--at-once", type=int, default=2, help="runs at a time; default: 2")
-    parser.add_argument("--go-on", action="store_true", help="keep the runs of distilling.json")
-    options = parser.parse_args()
+    options = seeded_options("distilling", __doc__)
     seeds, more = range(options.seeds), {"at_once": options.at_once}
     teachers = [(TEACHER, seed) for seed in seeds]
     run_arms("distilling", trained, teachers, go_on=options.go_on, **more)

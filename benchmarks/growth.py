@@ -11,7 +11,6 @@ which norm and ReLU follow (Zagoruyko 2017, arXiv 1706.00388). Runs share the ma
 each: how long each takes alone is `depth_steps.py`'s to say. Writes benchmarks/results/growth.json.
 """
 
-import argparse
 import json
 import statistics
 import tempfile
@@ -23,7 +22,7 @@ from unittest.mock import patch
 from torch import nn
 
 import resnetkit as rk
-from arms import Runs, run_arms
+from arms import Runs, run_arms, seeded_options
 from commands import rows_of
 from resnetkit.machine import choose_device
 from resnetkit.nets.create import create
@@ -104,11 +103,7 @@ def told(runs: Runs) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--at-once", type=int, default=2, help="runs at a time; default: 2")
-    parser.add_argument("--go-on", action="store_true", help="keep the runs of growth.json")
-    options = parser.parse_args()
+    options = seeded_options("growth", __doc__)
     arms = list(ARMS)
     residual, plain = (
         [(arm, seed) for seed in range(options.seeds) for arm in some]

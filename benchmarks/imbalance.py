@@ -8,7 +8,6 @@ part stays as it is; every trained network is judged once on it. `--recipe fast`
 tenth of every class held out. Writes benchmarks/results/imbalance.json.
 """
 
-import argparse
 import json
 import statistics
 import tempfile
@@ -20,7 +19,7 @@ from unittest.mock import patch
 import numpy as np
 
 import resnetkit as rk
-from arms import Runs, run_arms
+from arms import Runs, run_arms, seeded_options
 from resnetkit.data.sources import Dataset, Subset, open_dataset
 from resnetkit.machine import choose_device
 from resnetkit.training.observer import Observer
@@ -82,11 +81,7 @@ def told(runs: Runs) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--at-once", type=int, default=2, help="runs at a time; default: 2")
-    parser.add_argument("--go-on", action="store_true", help="keep the runs of imbalance.json")
-    options = parser.parse_args()
+    options = seeded_options("imbalance", __doc__)
     jobs = [(way, seed) for seed in range(options.seeds) for way in WAYS]
     runs = run_arms("imbalance", trained, jobs, go_on=options.go_on, at_once=options.at_once)
     print(json.dumps(told(runs), indent=1))

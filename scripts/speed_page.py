@@ -142,6 +142,8 @@ def page(text: str, language: str) -> str:
 def gpu(say: dict) -> list[str]:
     """Everybody's step on a GPU."""
     found = read("gpu_speed")
+    if not found:
+        return []
 
     def named(side: str) -> str:
         who, _, how = side.partition(", ")
@@ -159,6 +161,8 @@ def gpu(say: dict) -> list[str]:
 def imagenet(say: dict) -> list[str]:
     """How long recipes for ImageNet would take, from what a step and decoding take."""
     measured = read("gpu_speed")
+    if not measured:
+        return []
     rate = max(measured["images_per_second"][side] for side in ("ours", "ours, compiled"))
     decoding, rows = read("input_speed")["images_per_second"]["ours"], []
     for name in ("a3", "torchvision-v2", "a1"):

@@ -18,7 +18,7 @@ SMALL = {
 
 
 @pytest.mark.parametrize(
-    "name", ["a1", "a3", "torchvision-v2", "resnet-rs", "bag-of-tricks", "he2015-imagenet"]
+    "name", ["a1", "a2", "a3", "torchvision-v2", "resnet-rs", "bag-of-tricks", "he2015-imagenet"]
 )
 def test_a_procedure_on_a_folder_of_pictures(name, pictures, tmp_path, monkeypatch):
     seen = []

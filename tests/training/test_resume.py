@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.hardware import needs_bf16
 from tests.training.runs import (
     FLAGS,
     SETTINGS,
@@ -36,7 +35,13 @@ def test_stopped_and_resumed_ends_in_the_same_bits(undisturbed, tmp_path, monkey
         {"precision": "fp32", "accumulate": 3},
         {"optimiser": "adamw", "lr": 0.01, "ema": None},
         {"optimiser": "lamb", "lr": 0.01, "policy": "trivial", "mixup": 0.2},
-        {"model": "preresnet110", "depths": (2, 2, 2), "limit": 96, "schedule": "one-cycle"},
+        {
+            "model": "preresnet110",
+            "limit": 64,
+            "batch_size": 16,
+            "schedule": "one-cycle",
+            "val_fraction": 0.001,
+        },
         {"model": "resnet8", "identity_start": True, "image_size": 33, "crop": "resized"},
     ],
     ids=lambda changes: next(iter(changes)),
@@ -212,10 +217,10 @@ def test_paths_in_a_recipe_hold_from_any_folder(pictures, tmp_path, monkeypatch)
     rk.train("../d", resume=True, out="../r", threads=1, observer=Observer())
 
 
-@needs_bf16
 def test_wide_convolutions_on_tiny_maps_resume_too(tmp_path, monkeypatch):
     """resnet18 at 64 pixels ends in maps of 2 x 2, whose convolutions are matrix products."""
-    changes = {"model": "resnet18", "image_size": 64, "limit": 40, "batch_size": 16, "epochs": 2}
+    changes = {"model": "resnet18", "image_size": 64, "limit": 40, "batch_size": 16, "epochs": 2,
+               "val_fraction": 0.001}  # fmt: skip
     train(tmp_path / "whole", **changes)
     stop_and_resume(tmp_path / "stopped", 3, monkeypatch, **changes)
     assert_equal_bits(tmp_path / "whole", tmp_path / "stopped")

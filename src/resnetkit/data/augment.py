@@ -22,13 +22,8 @@ DRAWS = 12
 MOST_RATIO = 4 / 3
 """Of a random box's sides."""
 
-_ORDER, _PICTURES, _MIRROR, _POLICY, _COLOURS = (
-    0,
-    1,
-    6,
-    7,
-    8,
-)  # which stream of random numbers of an epoch
+# which stream of random numbers of an epoch
+_ORDER, _PICTURES, _MIRROR, _POLICY, _COLOURS = 0, 1, 6, 7, 8
 _STEP = 5  # which stream of random numbers of a seed
 
 

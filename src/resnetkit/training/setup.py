@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from resnetkit.classifier import Classifier
 from resnetkit.config import Precision
 from resnetkit.data import prepare
 from resnetkit.data.loader import batch_bounds
@@ -41,7 +42,12 @@ from resnetkit.training.recipe import DataRecipe, Recipe, resolve
 from resnetkit.training.room import Place, check_room
 from resnetkit.training.run_folder import DataRecord, free_name
 from resnetkit.training.schedule import warmup_steps
-from resnetkit.training.teacher import open_teachers, teacher_sums, who_saw_what_is_held_out
+from resnetkit.training.teacher import (
+    check_sight,
+    open_teachers,
+    teacher_sums,
+    who_saw_what_is_held_out,
+)
 
 
 def plan_run(
@@ -67,9 +73,10 @@ def plan_run(
     if begun:
         recipe = _as_begun(recipe, begun)
     _check_early(recipe, dataset)
-    open_teachers(recipe.teaching, dataset.classes, dataset.task, recipe.data.channels or 1)
+    teachers = open_teachers(recipe.teaching, dataset.classes, dataset.task)
     skipped, facts = look_through(dataset, place.workers, strict, observer)
     asked, recipe = recipe.precision, resolve(recipe, facts)
+    check_sight(recipe, teachers)
     recipe = replace(recipe, precision=choose_precision(asked, place.device, observer.say))
     spec = network_of(recipe)
     precision = _right_precision(asked, recipe, spec, place.device)
@@ -79,7 +86,7 @@ def plan_run(
     sources = choose_images(dataset, recipe, skipped)
     if begun and begun.transform:
         recipe = replace(recipe, data=_normalised_as(recipe.data, begun.transform))
-    class_weights(recipe.balance, dataset.classes, sources["train"].labels)
+    class_weights(recipe.balance, dataset.classes, sources["train"].labels)  # names are checked
     recipe = _measured(recipe, sources["train"], place.workers)
     transform_of(recipe)  # before anything is made: mean and deviation may be a person's own
     record = DataRecord(
@@ -95,19 +102,17 @@ def plan_run(
     nested = deepest(starting_network(recipe, record.classes), recipe)
     _check_batch(recipe, len(sources["train"]), nested.net)
     check_room(nested, recipe, len(sources["train"]), place.room, ranks)
-    _check_teachers(recipe, record, dataset, observer)
+    if "val" not in dataset.parts:
+        _tell_of_teachers(recipe, teachers, record, observer)
     path = Path(out) if out else free_name(dataset.name, recipe.model or "")
     return path, recipe, record
 
 
-def _check_teachers(
-    recipe: Recipe, record: DataRecord, dataset: Dataset, observer: Observer
+def _tell_of_teachers(
+    recipe: Recipe, teachers: list[Classifier], record: DataRecord, observer: Observer
 ) -> None:
-    """Raise UserError where a teacher cannot see the images; warn of one that has seen too many."""
-    channels = recipe.data.channels or 1
-    found = open_teachers(recipe.teaching, dataset.classes, dataset.task, channels)
-    seen = record.fingerprints["train"]
-    for path in who_saw_what_is_held_out(found, recipe, seen) if "val" not in dataset.parts else ():
+    """Warn of teachers that have seen what this run is judged by."""
+    for path in who_saw_what_is_held_out(teachers, recipe, record.fingerprints["train"]):
         observer.say(
             f"warning: the teacher {path} was trained on images that are held out here: the "
             f"validation accuracy flatters"

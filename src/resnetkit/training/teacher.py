@@ -62,7 +62,7 @@ class Teacher:
     ) -> "Teacher | None":
         """Those that a resolved recipe names, None where it names none; as `open_teachers`."""
         how = recipe.teaching
-        found = open_teachers(how, classes, task, seen.channels)
+        found = open_teachers(how, classes, task)
         return cls(found, how, classes, seen, device, recipe.precision) if found else None
 
     def loss(self, own: Tensor, x: Tensor, features: Tensor, logits: Tensor, loss: Loss) -> Tensor:
@@ -109,13 +109,11 @@ def unlike(features: Tensor, theirs: Tensor) -> Tensor:
     return (ours - theirs).square().sum()
 
 
-def open_teachers(
-    recipe: TeacherRecipe, classes: tuple[str, ...], task: Task, channels: int
-) -> list[Classifier]:
+def open_teachers(recipe: TeacherRecipe, classes: tuple[str, ...], task: Task) -> list[Classifier]:
     """The classifiers that a recipe names.
 
     Raises:
-        UserError: one is not there, or is for other classes or images.
+        UserError: one is not there, or is for other classes, or for several an image or not.
     """
     found = [Classifier.load(path) for path in recipe.teacher]
     for path, each in zip(recipe.teacher, found, strict=True):
@@ -127,9 +125,14 @@ def open_teachers(
             )
         if each.task != task:
             raise UserError(f"the teacher {path} is for {each.task} images, these are {task}")
-        if each.transform.channels < channels:
-            raise UserError(f"the teacher {path} sees grey images; say --channels 1")
     return found
+
+
+def check_sight(recipe: Recipe, teachers: Sequence[Classifier]) -> None:
+    """Raise UserError for a teacher that cannot see the colours of a run's images."""
+    for path, each in zip(recipe.teaching.teacher, teachers, strict=True):
+        if each.transform.channels < (recipe.data.channels or 1):
+            raise UserError(f"the teacher {path} sees grey images; say --channels 1")
 
 
 def teacher_sums(recipe: TeacherRecipe) -> tuple[str, ...]:
