@@ -44,6 +44,7 @@ def test_a_picture_and_its_mirror_image_are_judged_alike():
 )  # fmt: skip
 def test_precision_is_what_the_hardware_has(monkeypatch, asked, there, decided):
     monkeypatch.setattr(machine, "computes_bf16", lambda _: there)
+    monkeypatch.setattr(machine, "quicker_in_bf16", lambda _: there)
     ready = untrained().engine(asked)
     assert ready.precision == decided
     assert ready(BATCH).dtype == torch.float32

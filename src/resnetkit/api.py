@@ -159,7 +159,7 @@ def evaluate(
         strict: stop at an image that cannot be read.
         batch_size: images computed at a time.
         workers: threads that load images.
-        precision: fp32, bf16, or auto: bf16 where the hardware computes in it.
+        precision: fp32, bf16, or auto: bf16 where that is quicker.
         observer: is told how it goes.
 
     Raises:
@@ -278,7 +278,7 @@ def predict(
             is sure.
         batch_size: images computed at a time.
         workers: threads that load images.
-        precision: fp32, bf16, or auto: bf16 where the hardware computes in it.
+        precision: fp32, bf16, or auto: bf16 where that is quicker.
         observer: is told how it goes.
 
     Raises:

@@ -291,7 +291,7 @@ def _latency(parser: Parser) -> None:
 
 
 def _precision(parser: Parser) -> None:
-    words, meaning = typing.get_args(Precision), "auto: bf16 where the hardware computes in it"
+    words, meaning = typing.get_args(Precision), "auto: bf16 where that is quicker"
     help_precision = f"{meaning}; default: auto"
     parser.add_argument("--precision", choices=words, default="auto", help=help_precision)
 

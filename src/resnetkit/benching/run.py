@@ -51,7 +51,7 @@ def bench(
         names: names of the zoo, shell patterns of such, run folders, Classifier folders.
         device: auto, cpu, cuda or mps.
         threads: that torch computes with; by default the cores.
-        precision: fp32, bf16, or auto: bf16 where the hardware computes in it.
+        precision: fp32, bf16, or auto: bf16 where that is quicker.
         image_size: side in pixels; by default the network's usual one, or the Classifier's.
         batch_size: images at a time in inference; by default the quickest of 1, 2, 4, ... 256.
         train_batch: images of a training step; halved until it fits memory.
