@@ -241,9 +241,7 @@ class Recipe:
     epochs: int = option(100, "times that every training image is seen", least=1)
     batch_size: int = option(128, "images in a step, those of all ranks together", least=1)
     seed: int = option(0, "of everything that is drawn", least=0, most=2**63 - 1)
-    precision: Precision = option(
-        "auto", "bf16: autocast; auto: bf16 where that is quicker"
-    )
+    precision: Precision = option("auto", "bf16: autocast; auto: bf16 where that is quicker")
     channels_last: bool = option(True, "memory layout of images: quicker on most hardware")
     compile: bool = option(False, "torch.compile the network; on a CPU it needs g++")
     sync_bn: bool = option(False, "batch norm over the images of all ranks, not of each rank's")
