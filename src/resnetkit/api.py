@@ -28,7 +28,8 @@ from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.recipe_files import read_recipe
 from resnetkit.training.run_folder import RunFolder, read_metrics
-from resnetkit.training.session import RunResult, Session, resume_run, start_run
+from resnetkit.training.running import resume_run, start_run
+from resnetkit.training.session import RunResult, Session
 from resnetkit.training.settings import override
 
 

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 import resnetkit as rk
-from resnetkit.training import session as session_module
+from resnetkit.training import ready_run
 from resnetkit.training.observer import Observer
 
 SETTINGS = {
@@ -63,20 +63,20 @@ def stop_and_resume(out: Path, at: int, monkeypatch, **changes) -> None:
 def stop(out: Path, at: int, monkeypatch, **changes) -> None:
     """A Ctrl-C that comes while step `at` is computed."""
 
-    class StopAt(session_module.StopRequest):
+    class StopAt(ready_run.StopRequest):
         def __enter__(self):
             super().__enter__()
-            stop, step = self, session_module.Trainer.train_step
+            stop, step = self, ready_run.Trainer.train_step
 
             def counted(trainer, batch):
                 step(trainer, batch)
                 if trainer.step == at:
                     stop.signal = signal.SIGINT
 
-            monkeypatch.setattr(session_module.Trainer, "train_step", counted)
+            monkeypatch.setattr(ready_run.Trainer, "train_step", counted)
             return self
 
-    monkeypatch.setattr(session_module, "StopRequest", StopAt)
+    monkeypatch.setattr(ready_run, "StopRequest", StopAt)
     result = train(out, **changes)
     monkeypatch.undo()
     assert (result.steps, result.interrupted) == (at, signal.SIGINT)

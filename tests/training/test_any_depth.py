@@ -15,7 +15,7 @@ from resnetkit.cli import main
 from resnetkit.inference import BATCH_SIZE
 from resnetkit.nets.nested import Nested
 from resnetkit.report import depths as depths_report
-from resnetkit.training import session as session_module
+from resnetkit.training import running
 from resnetkit.training import trainer as trainer_module
 from resnetkit.training.depths import inner_at, inner_loss
 from resnetkit.training.loss import Loss
@@ -115,7 +115,7 @@ def test_compiled_it_is_the_same_run(trained, tmp_path, monkeypatch):
     """As torch traces it, with torch's own operators: no compiler is needed."""
     whole = torch.compile
     monkeypatch.setattr(torch, "compile", lambda net, **how: whole(net, backend="eager", **how))
-    monkeypatch.setattr(session_module, "check_compiler", lambda *_: None)
+    monkeypatch.setattr(running, "check_compiler", lambda *_: None)
     train(tmp_path / "plain", **ANY, epochs=1)
     train(tmp_path / "compiled", **ANY, epochs=1, compile=True)
     kept = [tmp_path / name / "classifier" / "model.safetensors" for name in ("plain", "compiled")]

@@ -20,9 +20,9 @@ from tests.training.runs import (
 import resnetkit as rk
 from resnetkit import machine
 from resnetkit.ranks import Ranks
-from resnetkit.training import session as session_module
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe_files import parse_recipe
+from resnetkit.training.trainer import Trainer
 
 
 def test_the_run_folder(undisturbed):
@@ -59,7 +59,7 @@ def test_another_seed_gives_other_bits(undisturbed, tmp_path):
     assert metrics(tmp_path / "run")[0]["train_loss"] != metrics(undisturbed)[0]["train_loss"]
 
 
-def bare_trainer(pieces: int) -> session_module.Trainer:
+def bare_trainer(pieces: int) -> Trainer:
     """A trainer without data or run folder, for single steps."""
     from resnetkit.data.transform import Transform
     from resnetkit.training.recipe import Recipe
@@ -70,7 +70,7 @@ def bare_trainer(pieces: int) -> session_module.Trainer:
     recipe = override(Recipe(), {"accumulate": pieces, "precision": "fp32"})
     transform = Transform(size=28, channels=1, mean=(0.3,), std=(0.3,))
     loader = SimpleNamespace(steps=1, batch=lambda *_: some_batch())
-    trainer = session_module.Trainer(
+    trainer = Trainer(
         net, recipe, loader, transform, None, None, Observer(), Ranks()
     )
     trainer.replica.ready_for(0)

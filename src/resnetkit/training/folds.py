@@ -30,7 +30,8 @@ from resnetkit.training.images import check_classes, check_same_data, choose_ima
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.run_folder import DataRecord, RunFolder, free_name, read_metrics
-from resnetkit.training.session import RunResult, Session, resume_run, start_run, take_over
+from resnetkit.training.running import resume_run, start_run, take_over
+from resnetkit.training.session import RunResult, Session
 from resnetkit.training.settings import differences, override, settings_of
 from resnetkit.training.teacher import check_same_teachers, teacher_sums
 
