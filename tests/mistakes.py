@@ -4,7 +4,7 @@
 MISTAKES = [
     (
         "trian",
-        "is not one of train, evaluate, predict, compare, check, deepen, shrink, convert, bench",
+        "is not one of train, find, evaluate, predict, compare, check, deepen, shrink, convert",
     ),
     ("fly", "compare, check, deepen, shrink, convert, bench, models, recipes; see"),
     ("--josn", "unknown flag --josn"),
@@ -27,6 +27,13 @@ MISTAKES = [
     ("train fashion-mnist --lr nan", "lr must be a finite number"),
     ("train fashion-mnist --val-fraction 0", "val_fraction must be at least"),
     ("train fashion-mnist --mean 0.1,0.2", "a number a channel"),
+    ("find {tmp}/nothing", "no such file or folder"),
+    ("find fashion-mnist --minutes 0", "--minutes must be more than 0"),
+    ("find fashion-mnist --minutes 0.02", "too little to measure anything of resnet20 at 28"),
+    ("find fashion-mnist --out {run}", "exists already"),
+    ("find fashion-mnist --plot x.bmp", "its name must end in"),
+    ("train fashion-mnist --lr fast", "expected a number, found 'fast'"),
+    ("train --resume --out {run} --lr auto", "measured when a run begins: leave it out"),
     ("train fashion-mnist --lr", "--lr: expected one argument"),
     ("train fashion-mnist --schedule linear", "'linear' is not one of constant, step"),
     ("train fashion-mnist --limit 5", "--limit 5 is less than one image for each of 10 classes"),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from resnetkit.comparing import compare
     from resnetkit.converting import convert
     from resnetkit.errors import UserError
+    from resnetkit.finding.find import find
     from resnetkit.latency import deepest_within
     from resnetkit.nets.create import create
     from resnetkit.nets.depth import deepen
@@ -47,6 +48,7 @@ _HOMES = {
     "deepest_within": "latency",
     "evaluate": "api",
     "evaluate_depths": "api",
+    "find": "finding.find",
     "find_pictures": "api",
     "load": "api",
     "load_weights": "weights",
@@ -61,7 +63,7 @@ _HOMES = {
 __all__ = [
     "Classifier", "Observer", "Recipe", "ResNetSpec", "Session", "UserError", "bench", "check",
     "compare", "convert", "create", "deepen", "deepest_within", "evaluate", "evaluate_depths",
-    "find_pictures", "load", "load_weights", "models", "predict", "published", "state_dict",
+    "find", "find_pictures", "load", "load_weights", "models", "predict", "published", "state_dict",
     "summarise", "train",
 ]  # fmt: skip
 

@@ -17,6 +17,7 @@ from resnetkit.data.sources import FileSource, images_under, locate
 from resnetkit.early_exit import EarlyExit
 from resnetkit.errors import UserError
 from resnetkit.files import write_arrays
+from resnetkit.finding.measured import measured_settings
 from resnetkit.judged_images import images_to_judge
 from resnetkit.machine import Machine, choose_precision, uses_cuda
 from resnetkit.metrics import Result
@@ -30,7 +31,7 @@ from resnetkit.training.recipe_files import read_recipe
 from resnetkit.training.run_folder import RunFolder, read_metrics
 from resnetkit.training.running import resume_run, start_run
 from resnetkit.training.session import RunResult, Session
-from resnetkit.training.settings import override
+from resnetkit.training.settings import AUTO, MEASURED, override
 
 
 def train(
@@ -65,29 +66,39 @@ def train(
         settings["teacher"] = (settings["teacher"],)
     if data is not None:
         settings["data"] = data
-    base = Recipe()
-    if resume:
-        settings = _located(settings)
-    else:
-        base = read_recipe(recipe) if isinstance(recipe, str) else recipe
-        base = override(base, settings)
-        paths = {"weights": base.weights, "teacher": base.teaching.teacher}
-        base = override(base, _located({"data": base.data.data, **paths}))
-        if not base.data.data:
-            raise UserError("nothing to train on: give fashion-mnist, a folder or a CSV")
-        if base.data.folds and "val_fraction" in settings:
-            raise UserError("with --folds a fold is held out at a time; leave --val-fraction out")
+    wanted = [name for name in MEASURED if settings.get(name) == AUTO]
+    if resume and wanted:
+        raise UserError(f"{wanted[0]} auto is measured when a run begins: leave it out to resume")
+    given = {name: value for name, value in settings.items() if name not in wanted}
+    base = Recipe() if resume else _begun_with(recipe, given)
     with join(session.rank_timeout, cuda=uses_cuda(session.device)) as ranks:
         observer = observer or (TerminalObserver() if ranks.first else Observer())
         if resume:
             folds = session.out is not None and holds_folds(Path(session.out))
-            result = (resume_folds if folds else resume_run)(settings, session, observer, ranks)
+            again = resume_folds if folds else resume_run
+            result = again(_located(given), session, observer, ranks)
         else:
+            found = measured_settings(base, wanted, session, observer, ranks)
+            scaling = {"lr_scaling": given.get("lr_scaling", "none")}
+            base = override(base, found | scaling)
             folds = base.data.folds and not base.data.fold
             result = (cross_validate if folds else start_run)(base, session, observer, ranks)
     if is_first():
         _draw_curves(result)
     return result
+
+
+def _begun_with(recipe: str | Recipe, settings: dict[str, Any]) -> Recipe:
+    """The recipe of a new run: settings override it, and its paths hold from any folder."""
+    base = read_recipe(recipe) if isinstance(recipe, str) else recipe
+    base = override(base, settings)
+    paths = {"weights": base.weights, "teacher": base.teaching.teacher}
+    base = override(base, _located({"data": base.data.data, **paths}))
+    if not base.data.data:
+        raise UserError("nothing to train on: give fashion-mnist, a folder or a CSV")
+    if base.data.folds and "val_fraction" in settings:
+        raise UserError("with --folds a fold is held out at a time; leave --val-fraction out")
+    return base
 
 
 def _draw_curves(result: RunResult | FoldsResult) -> None:

@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from resnetkit.errors import UserError, is_out_of_memory
-from resnetkit.files import check_can_draw
+from resnetkit.files import check_can_create, check_can_draw, write_whole
 from resnetkit.flags import make_parser
 from resnetkit.ranks import Quiet, RankError, end_process, is_first
 from resnetkit.sizes import check_side
@@ -33,6 +33,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     warnings.filterwarnings("ignore", module=r"PIL\.")
     runs = {
         "train": train,
+        "find": find,
         "evaluate": evaluate,
         "predict": predict,
         "check": check,
@@ -115,6 +116,36 @@ def _folds(result, options: argparse.Namespace) -> int:
     if not options.json:
         print(tables.folds(result.summary))
     say(run_told.folds_finished(result))
+    return 0
+
+
+def find(options: argparse.Namespace) -> int:
+    """`resnetkit find DATA`."""
+    from resnetkit.finding.find import find as search
+    from resnetkit.finding.written import as_yaml
+    from resnetkit.report.rates import draw_rates
+    from resnetkit.terminal import TerminalObserver
+    from resnetkit.training.session import Session
+
+    out = Path(options.out or f"found-{Path(options.data).stem}.yaml")
+    picture = Path(options.plot) if options.plot else out.with_suffix(".png")
+    check_can_create(out)
+    check_can_draw(picture)
+    names = ("data_dir", "strict", "workers", "threads", "device")
+    found = search(
+        options.data,
+        recipe=options.recipe,
+        minutes=options.minutes,
+        train_minutes=options.train_minutes,
+        session=Session(**{name: getattr(options, name) for name in names}),
+        observer=TerminalObserver(),
+    )
+    write_whole(out, as_yaml(found, options.data))
+    curve = found.first.curve
+    draw_rates(curve.rates, curve.losses, list(curve.smoothed), found.first.rate, picture)
+    print(json.dumps(found.to_dict()) if options.json else out.read_text(encoding="utf-8").rstrip())
+    say(f"wrote {out} and {picture}; next:")
+    say(f"  resnetkit train {shlex.quote(options.data)} --recipe {shlex.quote(str(out))}")
     return 0
 
 

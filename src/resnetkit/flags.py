@@ -12,7 +12,7 @@ from resnetkit.errors import UserError, not_one_of
 from resnetkit.nets.naming import NAMINGS
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.recipe_files import recipe_names
-from resnetkit.training.settings import flat_fields
+from resnetkit.training.settings import AUTO, MEASURED, flat_fields
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -124,6 +124,22 @@ def _train(parser: Parser) -> None:
     _images_and_output(parser)
     _machine(parser)
     _recipe(parser)
+
+
+def _find(parser: Parser) -> None:
+    add, minutes = parser.add_argument, _converter(float, "minutes")
+    add("data", metavar="DATA", help=_DATA)
+    help_minutes = "for the whole search; default: 20"
+    add("--minutes", type=minutes, default=20.0, metavar="M", help=help_minutes)
+    help_train = "that the recipe may train for; default: as long as the search"
+    add("--train-minutes", type=minutes, metavar="M", help=help_train)
+    help_recipe = "to begin with; a network or an image size that it names stays; default: default"
+    add("--recipe", default="default", metavar="NAME|FILE", help=help_recipe)
+    add("--out", type=_named, metavar="FILE", help="the recipe to write; default: found-DATA.yaml")
+    help_plot = f"of the learning rate range test: {_PICTURE}; default: beside the recipe"
+    add("--plot", metavar="PICTURE", help=help_plot)
+    _images_and_output(parser)
+    _machine(parser)
 
 
 def _evaluate(parser: Parser) -> None:
@@ -257,6 +273,7 @@ def _recipes(parser: Parser) -> None:
 
 _COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "train": ("train a network on labelled images", _train),
+    "find": ("find good settings for labelled images, by trying: a recipe with its reasons", _find),
     "evaluate": ("judge a trained network on labelled images, each counted once", _evaluate),
     "predict": ("name what is on pictures; exit code 1 if any cannot be read", _predict),
     "compare": ("set runs side by side: what differs, and what came of it", _compare),
@@ -323,24 +340,27 @@ def _recipe(parser: Parser) -> None:
             groups[part] = parser.add_argument_group(f"recipe: {part}" if part else "recipe")
         value = getattr(getattr(default, part) if part else default, name)
         usual = "" if value in (None, ()) else f"; default: {shown(value, between=',')}"
+        measured = "; auto: measured" if name in MEASURED else ""
         options: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
         if annotation is not bool:
             options = {
-                "type": _converter(annotation, name),
+                "type": _converter(annotation, name, or_auto=name in MEASURED),
                 "metavar": field.metadata.get("metavar") or _metavar(annotation),
             }
         groups[part].add_argument(
             f"--{name.replace('_', '-')}",
             default=argparse.SUPPRESS,
-            help=(field.metadata["help"] + usual).replace("%", "%%"),
+            help=(field.metadata["help"] + measured + usual).replace("%", "%%"),
             **options,
         )
 
 
-def _converter(annotation: Any, name: str) -> Callable[[str], Any]:
-    """Reads a flag's value; what is wrong with it is said in one line."""
+def _converter(annotation: Any, name: str, *, or_auto: bool = False) -> Callable[[str], Any]:
+    """Reads a flag's value, which may be `auto`; what is wrong with it is said in one line."""
 
     def convert(text: str) -> Any:
+        if or_auto and text == AUTO:
+            return text
         try:
             return parse(annotation, text)
         except UserError as error:

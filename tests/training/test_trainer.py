@@ -70,9 +70,7 @@ def bare_trainer(pieces: int) -> Trainer:
     recipe = override(Recipe(), {"accumulate": pieces, "precision": "fp32"})
     transform = Transform(size=28, channels=1, mean=(0.3,), std=(0.3,))
     loader = SimpleNamespace(steps=1, batch=lambda *_: some_batch())
-    trainer = Trainer(
-        net, recipe, loader, transform, None, None, Observer(), Ranks()
-    )
+    trainer = Trainer(net, recipe, loader, transform, None, None, Observer(), Ranks())
     trainer.replica.ready_for(0)
     net.eval()
     return trainer

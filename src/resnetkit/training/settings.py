@@ -8,6 +8,9 @@ from resnetkit.config import from_plain, to_plain
 from resnetkit.errors import UserError, nearest
 from resnetkit.training.recipe import Recipe
 
+AUTO, MEASURED = "auto", ("batch_size", "lr")
+"""Settings that may be given as this word: they are measured on the data before step 0."""
+
 
 def flat_fields() -> dict[str, tuple[str | None, Any, Any]]:
     """Every setting by its flat name: (the part of the recipe it lies in, its type, its field)."""

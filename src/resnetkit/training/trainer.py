@@ -168,11 +168,19 @@ class Trainer:
             raise Interrupted(signal)
 
     def train_step(self, batch: Batch) -> None:
-        """One step: every piece of the batch forwards and backwards, then the optimiser."""
-        recipe = self.recipe.optimiser
+        """One step: gradients of the batch, then the optimiser."""
         self.ready()
-        lr = recipe.lr * factor(self.recipe.schedule, self.step, self.steps)
+        lr = self.recipe.optimiser.lr * factor(self.recipe.schedule, self.step, self.steps)
         self.optimiser.set_rate(lr * 0.5 ** len(self.rollbacks))
+        self.optimiser_step(self.gradients(batch))
+        if self.ema:
+            self.ema.update(self.replica.nested, self.step)
+        self.step += 1
+        if self.step % CHECKED_EVERY == 0:
+            self.check_finite()
+
+    def gradients(self, batch: Batch) -> torch.Tensor:
+        """Every piece of the batch forwards and backwards; returns whether the loss is finite."""
         self.net.zero_grad()
         finite = torch.ones((), dtype=torch.bool, device=self.device)
         self.seed_draws(self.step)
@@ -182,12 +190,7 @@ class Trainer:
                     finite &= self.backward(images, labels, batch.whole)
         else:
             self.replica.take_no_part()
-        self.optimiser_step(finite)
-        if self.ema:
-            self.ema.update(self.replica.nested, self.step)
-        self.step += 1
-        if self.step % CHECKED_EVERY == 0:
-            self.check_finite()
+        return finite
 
     def ready(self) -> None:
         """The network as this step needs it: grown, compiled, partly frozen."""

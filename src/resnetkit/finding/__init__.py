@@ -1,0 +1,1 @@
+"""Good settings for someone's data, found by trying."""

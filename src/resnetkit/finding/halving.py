@@ -1,0 +1,84 @@
+"""Successive halving (Jamieson and Talwalkar 2015, arXiv 1502.07943) over seconds of training."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+KEPT = 1 / 3
+"""Part of the candidates that goes on with three times the time each."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How a candidate did in so much time.
+
+    Attributes:
+        score: the lower the better; infinite where it could not be trained.
+        seconds: that it was trained.
+        images_per_second: of its training.
+        epochs, images: that it was trained for and on.
+        top1: accuracy on the held-out images.
+        trouble: why it could not be trained.
+    """
+
+    score: float
+    seconds: float = 0.0
+    images_per_second: float = 0.0
+    epochs: int = 0
+    images: int = 0
+    top1: float = 0.0
+    trouble: str = ""
+
+
+@dataclass
+class Candidate(Generic[T]):
+    """What is tried, and how it did from round to round."""
+
+    what: T
+    rounds: list[Judged] = field(default_factory=list)
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """The further it came the better, then by score."""
+        last = self.rounds[-1] if self.rounds else Judged(math.inf)
+        return (-len(self.rounds), last.score)
+
+
+def rounds_of(count: int) -> list[int]:
+    """How many candidates each round has, until one is left to be named."""
+    found = []
+    while count > 1:
+        found.append(count)
+        count = math.ceil(count * KEPT)
+    return found
+
+
+def halve(
+    tried: Sequence[T],
+    judge: Callable[[Candidate[T], float], Judged],
+    seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[Candidate[T]]:
+    """Give every candidate a little time, the best third three times as much, and so on.
+
+    Args:
+        tried: at least two.
+        judge: trains a candidate anew for about so many seconds.
+        seconds: for all of them; each round has as many.
+        clock: that the seconds are read from.
+
+    Returns:
+        All candidates, the best first.
+    """
+    candidates = [Candidate(what) for what in tried]
+    sizes, end = rounds_of(len(candidates)), clock() + seconds
+    for done, size in enumerate(sizes):
+        until = clock() + (end - clock()) / (len(sizes) - done)
+        for place, candidate in enumerate(candidates[:size]):
+            candidate.rounds.append(judge(candidate, (until - clock()) / (size - place)))
+        candidates.sort(key=lambda candidate: candidate.rank)
+    return candidates

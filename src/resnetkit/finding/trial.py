@@ -1,0 +1,65 @@
+"""A run made ready for a few steps that leave nothing behind."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from resnetkit.data.sources import Dataset
+from resnetkit.machine import ready_machine
+from resnetkit.nets.resnet import with_layout
+from resnetkit.ranks import Ranks
+from resnetkit.training.images import choose_images, open_images
+from resnetkit.training.observer import Observer
+from resnetkit.training.ready_run import ReadyRun
+from resnetkit.training.recipe import Recipe
+from resnetkit.training.room import Place, room_for
+from resnetkit.training.run_folder import RunFolder
+from resnetkit.training.session import Session
+from resnetkit.training.setup import plan_run, starting_network, transform_of
+from resnetkit.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Where recipes are tried: the images, and the machine.
+
+    Attributes:
+        dataset: whose training part is learned from, and whose held-out part judges.
+        session: says what is to be done with images that cannot be read.
+        place: that computes.
+        observer: is told what is left out.
+    """
+
+    dataset: Dataset
+    session: Session
+    place: Place
+    observer: Observer
+
+    @classmethod
+    def of(cls, recipe: Recipe, session: Session, observer: Observer) -> "Trials":
+        """On a recipe's images, in the place that the session asks for."""
+        device, workers = ready_machine(session.device, session.threads, session.workers)
+        place = Place(device, workers, room_for(session.memory, device, Ranks()))
+        return cls(open_images(recipe, session.data_dir), session, place, observer)
+
+    def decided(self, recipe: Recipe) -> ReadyRun:
+        """The run that a recipe would begin here; raises UserError as `train` would."""
+        observer, ranks = Observer(), Ranks()
+        _, recipe, record = plan_run(
+            recipe, self.dataset, None, self.session.strict, self.place, observer, ranks
+        )
+        sources = choose_images(self.dataset, recipe, record.skipped)
+        return ReadyRun(
+            recipe, self.session, self.place, observer, ranks, self.dataset, sources, record,
+            transform_of(recipe),
+        )  # fmt: skip
+
+
+def trainer_of(run: ReadyRun, **optimiser: float) -> Trainer:
+    """What would train that run, at its first step; other settings of the optimiser by name."""
+    recipe = replace(run.recipe, optimiser=replace(run.recipe.optimiser, **optimiser))
+    net = starting_network(recipe, run.record.classes)
+    net = with_layout(net.to(run.place.device), channels_last=recipe.channels_last)
+    trainer = replace(run, recipe=recipe).trainer(net, run.sources, RunFolder(Path()))
+    trainer.replica.train()
+    trainer.ready()
+    return trainer
