@@ -126,7 +126,7 @@ def stopped_early(found: list[dict]) -> dict:
 
 def main() -> None:
     options = seeded_options("any_depth", __doc__)
-    jobs = [(arm, seed) for seed in range(options.seeds) for arm in ARMS]
+    jobs = [(arm, seed) for arm in ARMS for seed in range(options.seeds)]
     runs = run_arms("any_depth", trained, jobs, go_on=options.go_on, at_once=options.at_once)
     print(json.dumps(told(runs), indent=1))
     keep("any_depth", told(runs) | {"runs": runs})

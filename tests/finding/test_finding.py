@@ -106,7 +106,7 @@ def trials():
 
 def test_the_range_test_finds_a_rate_that_learns_and_not_one_that_explodes(trials):
     recipe, place = trials
-    curve, rate = suggested_rate(place.decided(recipe), images=128 * 150)
+    curve, rate = suggested_rate(place.decided(recipe), images=128 * 60 / 0.08 + 1)
     assert len(curve.rates) == 60
     assert 0.01 < rate < 1.5
     assert curve.smoothed.min() < curve.losses[0] * 0.8
