@@ -28,6 +28,7 @@ from resnetkit.classifier import Classifier
 from resnetkit.data.sources import array_of, open_dataset
 from resnetkit.machine import choose_device
 from resnetkit.nets.nested import inner_network, inner_spec
+from resnetkit.nets.norms import measure_statistics
 from resnetkit.training.observer import Observer
 from resnetkit.training.session import RunResult
 from turns import keep
@@ -83,18 +84,10 @@ def cut(clf: Classifier, layers: int) -> Classifier:
     part = Classifier(
         inner_network(copy.deepcopy(clf.net), spec), clf.transform, clf.classes, clf.training
     )
-    net = part.net
-    for module in net.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.reset_running_stats()
-            module.momentum = None  # the plain mean over batches
-    net.train()
     images = array_of(open_dataset("fashion-mnist").parts["train"])
     assert images is not None
-    with torch.no_grad():
-        for batch in torch.tensor(images[:2048]).split(128):
-            net(clf.transform.normalise(batch.to(clf.device)))
-    net.eval()
+    batches = torch.tensor(images[:2048]).split(128)
+    measure_statistics(part.net, (clf.transform.normalise(b.to(clf.device)) for b in batches))
     return part
 
 

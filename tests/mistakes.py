@@ -4,9 +4,9 @@
 MISTAKES = [
     (
         "trian",
-        "is not one of train, find, evaluate, predict, compare, check, deepen, shrink, convert",
+        "is not one of train, find, evaluate, predict, compare, check, deepen, shrink, combine",
     ),
-    ("fly", "compare, check, deepen, shrink, convert, bench, models, recipes; see"),
+    ("fly", "deepen, shrink, combine, convert, bench, models, recipes; see"),
     ("--josn", "unknown flag --josn"),
     ("train", "nothing to train on"),
     ("train {tmp}/nothing", "no such file or folder"),
@@ -27,6 +27,10 @@ MISTAKES = [
     ("train fashion-mnist --lr nan", "lr must be a finite number"),
     ("train fashion-mnist --val-fraction 0", "val_fraction must be at least"),
     ("train fashion-mnist --mean 0.1,0.2", "a number a channel"),
+    ("combine {run} --out {tmp}/new", "two runs at the least"),
+    ("combine {run} {tmp}/nothing --out {tmp}/new", "no such run or Classifier folder"),
+    ("combine {run} {run} --out {run}", "exists already"),
+    ("combine {run} {run} --out {tmp}/new --average fashion-mnist", "begin with the same weights"),
     ("find {tmp}/nothing", "no such file or folder"),
     ("find fashion-mnist --minutes 0", "--minutes must be more than 0"),
     ("find fashion-mnist --minutes 0.02", "too little to measure anything of resnet20 at 28"),

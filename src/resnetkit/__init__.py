@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from resnetkit.benching.run import bench
     from resnetkit.checking import check
     from resnetkit.classifier import Classifier
+    from resnetkit.combining import average, combine
     from resnetkit.comparing import compare
     from resnetkit.converting import convert
     from resnetkit.errors import UserError
@@ -39,8 +40,10 @@ _HOMES = {
     "ResNetSpec": "nets.spec",
     "Session": "training.session",
     "UserError": "errors",
+    "average": "combining",
     "bench": "benching.run",
     "check": "checking",
+    "combine": "combining",
     "compare": "comparing",
     "convert": "converting",
     "create": "nets.create",
@@ -61,10 +64,10 @@ _HOMES = {
 }
 
 __all__ = [
-    "Classifier", "Observer", "Recipe", "ResNetSpec", "Session", "UserError", "bench", "check",
-    "compare", "convert", "create", "deepen", "deepest_within", "evaluate", "evaluate_depths",
-    "find", "find_pictures", "load", "load_weights", "models", "predict", "published", "state_dict",
-    "summarise", "train",
+    "Classifier", "Observer", "Recipe", "ResNetSpec", "Session", "UserError", "average", "bench",
+    "check", "combine", "compare", "convert", "create", "deepen", "deepest_within", "evaluate",
+    "evaluate_depths", "find", "find_pictures", "load", "load_weights", "models", "predict",
+    "published", "state_dict", "summarise", "train",
 ]  # fmt: skip
 
 

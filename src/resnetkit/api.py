@@ -15,6 +15,7 @@ from resnetkit.config import Precision, to_plain
 from resnetkit.data.decode import BadImage
 from resnetkit.data.sources import FileSource, images_under, locate
 from resnetkit.early_exit import EarlyExit
+from resnetkit.ensemble import open_classifier
 from resnetkit.errors import UserError
 from resnetkit.files import write_arrays
 from resnetkit.finding.measured import measured_settings
@@ -120,8 +121,8 @@ def _located(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def load(path: str | Path) -> Classifier:
-    """The Classifier of a finished run, or in a folder of its own; raises UserError."""
-    return Classifier.load(path)
+    """The Classifier of a finished run, or in a folder, or an ensemble; raises UserError."""
+    return open_classifier(path)
 
 
 @dataclass(frozen=True)

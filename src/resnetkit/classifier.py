@@ -34,6 +34,9 @@ FORMAT = 4
 """1 had no SHA256SUMS, 2 no networks inside; in 3 these had all statistics of their own, and such
 folders are refused. The others are still read."""
 
+ENSEMBLE = "ensemble.json"
+"""In a folder that holds several Classifiers: `ensemble.py`."""
+
 CHECKED = ("config.json", "model.safetensors")
 """Files of which one wrong bit is found on load."""
 
@@ -314,6 +317,8 @@ def classifier_folder(path: Path) -> Path:
     for folder in (path / "classifier", path):
         if (folder / "config.json").is_file():
             return folder
+    if (path / ENSEMBLE).is_file():
+        raise UserError(f"{path} is an ensemble: name one of its networks, such as {path / '1'}")
     if (path / "folds.json").is_file():
         raise UserError(
             f"{path} is a cross-validation, a network a fold; name one of them, such as "

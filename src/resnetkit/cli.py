@@ -41,6 +41,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         "convert": convert,
         "deepen": deepen,
         "shrink": shrink,
+        "combine": combine,
         "bench": bench,
         "models": models,
         "recipes": recipes,
@@ -299,6 +300,19 @@ def shrink(options: argparse.Namespace) -> int:
     from resnetkit import other_depths
 
     done = other_depths.shrink_classifier(options.run_folder, options.out, options.depth)
+    print(json.dumps(done.to_dict()) if options.json else done)
+    return 0
+
+
+def combine(options: argparse.Namespace) -> int:
+    """`resnetkit combine RUN RUN... --out FOLDER`."""
+    from resnetkit import combining
+
+    runs, out = options.runs, options.out
+    if options.average is None:
+        done = combining.combine(runs, out)
+    else:
+        done = combining.average(runs, out, options.average, data_dir=options.data_dir)
     print(json.dumps(done.to_dict()) if options.json else done)
     return 0
 

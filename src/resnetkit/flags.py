@@ -240,6 +240,16 @@ def _shrink(parser: Parser) -> None:
     _json(parser)
 
 
+def _combine(parser: Parser) -> None:
+    add = parser.add_argument
+    add("runs", nargs="+", metavar="RUN", help=f"{_RUN}: two or more")
+    add("--out", type=_named, required=True, metavar="FOLDER", help="the folder to make")
+    help_average = "one network with the mean of their weights, its norms measured on these images"
+    add("--average", metavar="DATA", help=f"instead of an ensemble: {help_average}")
+    add("--data-dir", metavar="FOLDER", help=_DATA_DIR)
+    _json(parser)
+
+
 def _bench(parser: Parser) -> None:
     add, number = parser.add_argument, _converter(int, "number")
     help_names = f"names of the zoo, patterns such as 'resnet*d', {_RUN}"
@@ -280,6 +290,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "check": ("look a data set through: damage, duplicates, leaks, imbalance", _check),
     "deepen": ("make a trained network deeper, its outputs the same bit for bit", _deepen),
     "shrink": ("keep one depth of a network that has several", _shrink),
+    "combine": ("make several trained networks one: an ensemble, or an average", _combine),
     "convert": ("write weights under the tensor names of torchvision or timm, or back", _convert),
     "bench": ("measure networks on this machine: images/s, milliseconds, memory", _bench),
     "models": ("list networks and what they cost, or show one stage by stage", _models),

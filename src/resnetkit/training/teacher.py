@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from resnetkit.classifier import Classifier, classifier_folder
+from resnetkit.classifier import Classifier
 from resnetkit.config import Precision
 from resnetkit.data.strata import Task
 from resnetkit.data.transform import Transform
 from resnetkit.engine import Engine
+from resnetkit.ensemble import members_of
 from resnetkit.errors import UserError
 from resnetkit.sums import file_sum
 from resnetkit.training.loss import Loss
@@ -115,8 +116,9 @@ def open_teachers(recipe: TeacherRecipe, classes: tuple[str, ...], task: Task) -
     Raises:
         UserError: one is not there, or is for other classes, or for several an image or not.
     """
-    found = [Classifier.load(path) for path in recipe.teacher]
-    for path, each in zip(recipe.teacher, found, strict=True):
+    folders = _folders(recipe)
+    found = [Classifier.load(folder) for folder in folders]
+    for path, each in zip(folders, found, strict=True):
         if set(each.classes) != set(classes):
             odd = sorted(set(each.classes) ^ set(classes))
             raise UserError(
@@ -128,19 +130,27 @@ def open_teachers(recipe: TeacherRecipe, classes: tuple[str, ...], task: Task) -
     return found
 
 
+def _folders(recipe: TeacherRecipe) -> list[Path]:
+    """The Classifier folders of all teachers, an ensemble's one after the other."""
+    return [folder for path in recipe.teacher for folder in members_of(path)]
+
+
 def check_sight(recipe: Recipe, teachers: Sequence[Classifier]) -> None:
     """Raise UserError for a teacher that cannot see the colours of a run's images."""
-    for path, each in zip(recipe.teaching.teacher, teachers, strict=True):
+    for path, each in zip(_folders(recipe.teaching), teachers, strict=True):
         if each.transform.channels < (recipe.data.channels or 1):
             raise UserError(f"the teacher {path} sees grey images; say --channels 1")
 
 
 def teacher_sums(recipe: TeacherRecipe) -> tuple[str, ...]:
     """The digests of every teacher's weights and preprocessing, as text."""
-    folders = [classifier_folder(Path(path)) for path in recipe.teacher]
     return tuple(
-        " ".join(file_sum(folder / name) for name in ("model.safetensors", "config.json"))
-        for folder in folders
+        " ".join(
+            file_sum(folder / name)
+            for folder in members_of(path)
+            for name in ("model.safetensors", "config.json")
+        )
+        for path in recipe.teacher
     )
 
 
@@ -160,16 +170,16 @@ def who_saw_what_is_held_out(
     """Teachers that were trained on images by which the one that learns is judged.
 
     Args:
-        teachers: those of the recipe, in its order.
+        teachers: as `open_teachers` found them.
         recipe: of the run.
         fingerprint: of its training images before any are held out.
     """
     data = recipe.data
     ours = (recipe.seed, data.val_fraction, data.folds, data.fold)
     return [
-        path
+        str(path)
         for path, training in zip(
-            recipe.teaching.teacher, (t.training for t in teachers), strict=True
+            _folders(recipe.teaching), (t.training for t in teachers), strict=True
         )
         if training.fingerprint == fingerprint
         and ours != (training.seed, training.val_fraction, training.folds, training.fold)
