@@ -93,7 +93,7 @@ def _begun_with(recipe: str | Recipe, settings: dict[str, Any]) -> Recipe:
     """The recipe of a new run: settings override it, and its paths hold from any folder."""
     base = read_recipe(recipe) if isinstance(recipe, str) else recipe
     base = override(base, settings)
-    paths = {"weights": base.weights, "teacher": base.teaching.teacher}
+    paths = {"weights": base.weights, "labels": base.data.labels, "teacher": base.teaching.teacher}
     base = override(base, _located({"data": base.data.data, **paths}))
     if not base.data.data:
         raise UserError("nothing to train on: give fashion-mnist, a folder or a CSV")
@@ -115,7 +115,8 @@ def _draw_curves(result: RunResult | FoldsResult) -> None:
 
 def _located(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings whose paths hold from any folder."""
-    paths = {key: locate(settings[key]) for key in ("data", "weights") if settings.get(key)}
+    keys = ("data", "weights", "labels")
+    paths = {key: locate(settings[key]) for key in keys if settings.get(key)}
     teachers = tuple(locate(path) for path in settings.get("teacher") or ())
     return settings | paths | ({"teacher": teachers} if teachers else {})
 

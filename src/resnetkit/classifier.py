@@ -49,7 +49,7 @@ class Training:
     the data brought a val part. `val_map` is None where every image has one class. `inner_top1` is
     the validation accuracy of the networks inside, by their layers as text. `ancestors` are the
     classifiers that it was deepened from, or that its weights began with, oldest first; from the
-    `teachers` it learned besides the labels.
+    `teachers` it learned besides the labels, which those in the CSV `labels` had replaced.
     """
 
     data: str = ""
@@ -68,6 +68,7 @@ class Training:
     fold: int | None = None
     ancestors: tuple[str, ...] = ()
     teachers: tuple[str, ...] = ()
+    labels: str | None = None
 
     def told(self, where: str) -> str:
         """A line for descendants: what lay there, and how it had come about."""

@@ -1,10 +1,13 @@
 """Which images a classifier is judged on: a part, under its own numbers for the classes."""
 
+from pathlib import Path
+
 import numpy as np
 
 from resnetkit.classifier import Classifier
 from resnetkit.data import prepare
 from resnetkit.data.folds import hold_out
+from resnetkit.data.relabel import Relabelled, relabelled
 from resnetkit.data.sources import Dataset, Source, Subset, open_dataset
 from resnetkit.data.strata import task_of
 from resnetkit.errors import UserError
@@ -28,6 +31,8 @@ def images_to_judge(
         UserError: no such part, or classes that the classifier does not know.
     """
     dataset = open_dataset(data, data_dir, multi_label=classifier.task == "multi-label")
+    if classifier.training.labels and dataset.location == classifier.training.data:
+        dataset = relabelled(dataset, Path(classifier.training.labels))
     if dataset.task != classifier.task:
         raise UserError(
             f"{dataset.location} gives an image several classes (a label holds a ;), but the "
@@ -71,18 +76,6 @@ def _choose_part(
     return part, Subset(whole, held if part == "val" else rest), []
 
 
-class _Relabelled(Subset):
-    """A source whose labels are positions in a classifier's list of classes."""
-
-    def __init__(self, source: Source, positions: np.ndarray, classes: int):
-        super().__init__(source, np.arange(len(source)))
-        if task_of(source.labels) == "single-label":
-            self.labels = positions[source.labels]
-        else:
-            self.labels = np.zeros((len(source), classes), np.uint8)
-            self.labels[:, positions] = source.labels
-
-
 def _by_class_name(
     classifier: Classifier, dataset: Dataset, source: Source
 ) -> tuple[Source, list[str]]:
@@ -95,4 +88,10 @@ def _by_class_name(
         )
     positions = np.array([classifier.classes.index(name) for name in dataset.classes])
     missing = [name for name in classifier.classes if name not in dataset.classes]
-    return _Relabelled(source, positions, len(classifier.classes)), missing
+    labels = source.labels
+    if task_of(labels) == "single-label":
+        labels = positions[labels]
+    else:
+        labels = np.zeros((len(source), len(classifier.classes)), np.uint8)
+        labels[:, positions] = source.labels
+    return Relabelled(source, np.arange(len(source)), labels), missing

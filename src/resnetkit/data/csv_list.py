@@ -30,7 +30,7 @@ def read_rows(file: Path, multi_label: bool) -> tuple[dict[str, list[Row]], bool
     Raises:
         UserError: it cannot be read, a column is missing, or a line is not as it should be.
     """
-    lines = _read(file)
+    lines = read_columns(file)
     multi_label = multi_label or any(SEPARATOR in (row["label"] or "") for _, row in lines)
     table: dict[str, list[Row]] = {}
     for line, row in lines:
@@ -49,8 +49,12 @@ def read_rows(file: Path, multi_label: bool) -> tuple[dict[str, list[Row]], bool
     return table, multi_label
 
 
-def _read(file: Path) -> list[tuple[int, dict]]:
-    """The lines with their numbers."""
+def read_columns(file: Path) -> list[tuple[int, dict]]:
+    """The lines under the header with their numbers, each as column -> text.
+
+    Raises:
+        UserError: it cannot be read, or has no columns `path` and `label`.
+    """
     try:
         with file.open(newline="", encoding="utf-8-sig") as text:
             reader = csv.DictReader(text)

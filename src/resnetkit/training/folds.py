@@ -299,7 +299,7 @@ def _predict_out_of_fold(
                 classifier, held, classifier.transform, batch_size=recipe.batch_size,
                 workers=workers, skip_bad=False, advance=advance,
             )  # fmt: skip
-        indices.append(_positions(held)[found.indices])
+        indices.append(_positions(held, dataset.parts["train"])[found.indices])
         logits.append(found.outputs)
         folds.append(np.full(len(found.indices), number))
     order = np.argsort(np.concatenate(indices))
@@ -321,10 +321,10 @@ def _held_out(dataset: Dataset, run: RunFolder) -> Source:
     return choose_images(dataset, run.recipe(), run.data().skipped)["val"]
 
 
-def _positions(source: Source) -> np.ndarray:
-    """Where the images of a subset lie in the source that it was taken from."""
+def _positions(source: Source, whole: Source) -> np.ndarray:
+    """Where the images of a subset lie in the whole that it was taken from."""
     place = np.arange(len(source))
-    while isinstance(source, Subset):
+    while source is not whole and isinstance(source, Subset):
         place, source = source.chosen[place], source.source
     return place
 

@@ -8,6 +8,7 @@ import numpy as np
 from resnetkit.data import prepare
 from resnetkit.data.decode import BadImage
 from resnetkit.data.folds import hold_out
+from resnetkit.data.relabel import relabelled
 from resnetkit.data.sources import Dataset, Source, Subset, open_dataset
 from resnetkit.data.strata import class_counts, strata
 from resnetkit.errors import UserError
@@ -17,8 +18,10 @@ from resnetkit.training.run_folder import DataRecord
 
 
 def open_images(recipe: Recipe, data_dir: str | None) -> Dataset:
-    """The data set of a recipe; with folds the val part that it may bring is left alone."""
+    """The data set of a recipe, its labels corrected; with folds its own val part is left alone."""
     dataset = open_dataset(recipe.data.data, data_dir, multi_label=recipe.data.multi_label)
+    if recipe.data.labels:
+        dataset = relabelled(dataset, Path(recipe.data.labels))
     if recipe.data.folds:
         rest = {part: source for part, source in dataset.parts.items() if part != "val"}
         dataset = replace(dataset, parts=rest)

@@ -185,4 +185,5 @@ class ReadyRun:
             fold=recipe.data.fold,
             ancestors=self.record.ancestors,
             teachers=recipe.teaching.teacher,
+            labels=recipe.data.labels,
         )

@@ -36,6 +36,12 @@ class DataRecipe:
     multi_label: bool = option(
         False, "an image may have several classes; always so where a CSV's labels are as cat;dog"
     )
+    labels: str | None = option(
+        None,
+        "a CSV of path,label, such as `resnetkit labels` writes: these images are taken for these "
+        "classes instead; an empty label leaves one out",
+        metavar="CSV",
+    )
     limit: int | None = option(None, "train on a stratified N images, for a quick try", least=1)
     val_fraction: float = option(
         0.1,
@@ -307,8 +313,6 @@ class Recipe:
             raise UserError("fold says which of the folds to hold out; say how many with --folds")
         if self.data.folds and (self.data.fold or 1) > self.data.folds:
             raise UserError(f"fold {self.data.fold} is more than the {self.data.folds} folds")
-        if self.data.folds and self.data.val_fraction != DataRecipe().val_fraction:
-            raise UserError("with --folds a fold is held out at a time; leave --val-fraction out")
 
     def to_yaml(self) -> str:
         """The recipe as YAML, a comment saying what each line means."""
