@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from resnetkit.converting import convert
     from resnetkit.errors import UserError
     from resnetkit.finding.find import find
+    from resnetkit.lab.run import run_experiment
     from resnetkit.latency import deepest_within
     from resnetkit.nets.create import create
     from resnetkit.nets.depth import deepen
@@ -58,6 +59,7 @@ _HOMES = {
     "models": "nets.zoo",
     "predict": "api",
     "published": "published",
+    "run_experiment": "lab.run",
     "state_dict": "weights",
     "summarise": "nets.summary",
     "train": "api",
@@ -67,7 +69,7 @@ __all__ = [
     "Classifier", "Observer", "Recipe", "ResNetSpec", "Session", "UserError", "average", "bench",
     "check", "combine", "compare", "convert", "create", "deepen", "deepest_within", "evaluate",
     "evaluate_depths", "find", "find_pictures", "load", "load_weights", "models", "predict",
-    "published", "state_dict", "summarise", "train",
+    "published", "run_experiment", "state_dict", "summarise", "train",
 ]  # fmt: skip
 
 

@@ -270,6 +270,21 @@ def _bench(parser: Parser) -> None:
     _machine(parser, workers=False)
 
 
+def _lab(parser: Parser) -> None:
+    add = parser.add_argument
+    add("name", nargs="?", metavar="NAME", help="an experiment, or all; without one: the list")
+    add("--list", action="store_true", help="list the experiments and what they ask")
+    add("--full", action="store_true", help="the version that takes its time, not minutes")
+    seeds = _converter(int, "number")
+    add("--seeds", type=seeds, metavar="N", help="instead of the experiment's own number")
+    help_zh = "what is printed in Chinese; pages and figures come in both languages"
+    add("--zh", dest="language", action="store_const", const="zh", default="en", help=help_zh)
+    add("--out", type=_named, default="lab", metavar="FOLDER", help="default: lab")
+    add("--data-dir", metavar="FOLDER", help=_DATA_DIR)
+    _json(parser)
+    _machine(parser)
+
+
 def _recipes(parser: Parser) -> None:
     help_names = "a recipe, or a YAML file of your own; two are set side by side"
     add = parser.add_argument
@@ -294,6 +309,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "convert": ("write weights under the tensor names of torchvision or timm, or back", _convert),
     "bench": ("measure networks on this machine: images/s, milliseconds, memory", _bench),
     "models": ("list networks and what they cost, or show one stage by stage", _models),
+    "lab": ("run a claim of the textbook as an experiment: data, a figure, a verdict", _lab),
     "recipes": ("list recipes, explain one line by line, or show how two differ", _recipes),
 }
 

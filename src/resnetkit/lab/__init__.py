@@ -1,0 +1,1 @@
+"""Claims about residual networks as experiments that anyone can run."""

@@ -1,0 +1,99 @@
+"""Where an experiment's networks are trained: ordinary run folders, kept and gone on with."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import resnetkit.api as rk
+from resnetkit.errors import UserError
+from resnetkit.files import remove_tree
+from resnetkit.training.observer import Observer
+from resnetkit.training.recipe import Recipe
+from resnetkit.training.recipe_files import read_recipe
+from resnetkit.training.run_folder import RunFolder, read_metrics
+from resnetkit.training.session import RunResult
+from resnetkit.training.settings import differences, override, settings_of
+
+DECIDED = (
+    "image_size", "channels", "mean", "std", "eval_size", "center_crop", "interpolation", "crop",
+    "precision", "warmup_steps", "warmup_epochs", "drop_path", "dropout", "model", "inner_layers",
+    "multi_label", "data",
+)  # fmt: skip
+"""Settings that a run decides for itself where they are left open."""
+
+
+@dataclass
+class Bench:
+    """Trains an experiment's arms.
+
+    Attributes:
+        folder: that the runs go into.
+        session: flags of the machine, as `rk.train` takes them.
+        observer: is told how it goes.
+        total: runs that there will be, for the time left.
+        done: of them.
+    """
+
+    folder: Path
+    session: dict[str, Any]
+    observer: Observer
+    total: int = 0
+    done: int = 0
+
+    def train(self, arm: str, seed: int, recipe: str = "default", **settings: Any) -> Path:
+        """The finished run of an arm: trained now, gone on with, or found as it was.
+
+        Args:
+            arm: its name within the experiment; with the seed, the folder's.
+            seed: of the run: arms that share it share initialisation and the order of the data
+                wherever their networks allow it.
+            recipe: by name.
+            settings: of the recipe by flat names.
+        """
+        out = self.folder / f"{arm}-{seed}"
+        asked = override(read_recipe(recipe), settings | {"seed": seed, "data": "fashion-mnist"})
+        if out.exists() and not _same(out, asked):
+            self.observer.say(f"{out} was made with other settings: it is trained anew")
+            remove_tree(out)
+        if not (out.exists() and RunFolder(out).finished):
+            self.observer.say(f"run {self.done + 1} of {self.total}: {arm}, seed {seed}")
+            how: dict[str, Any] = {"out": str(out), "observer": Observer(), **self.session}
+            if out.exists():
+                result = rk.train(resume=True, **how)
+            else:
+                result = rk.train("fashion-mnist", recipe=asked, **how)
+            if isinstance(result, RunResult) and result.interrupted is not None:
+                raise KeyboardInterrupt
+        self.done += 1
+        return out
+
+
+def _same(out: Path, asked: Recipe) -> bool:
+    """Whether a run folder was begun with these settings; what was left open does not count."""
+    try:
+        found = RunFolder(out).recipe()
+    except UserError:
+        return False
+    left_open = {name for name, value in settings_of(asked).items() if value is None}
+    changed = set(differences(asked, found)) - left_open
+    return not {name for name in changed if name not in DECIDED or name == "model"}
+
+
+def curve(run: Path, key: str) -> list[float]:
+    """A column of a run's metrics.jsonl, a number an epoch."""
+    return [row[key] for row in read_metrics(run / "metrics.jsonl")]
+
+
+def last(run: Path, key: str) -> float:
+    """The last number of a column."""
+    return curve(run, key)[-1]
+
+
+def by_seed(seeds: int, arms: Sequence[str], make: Callable[[str, int], Any]) -> dict[str, list]:
+    """What is made of every arm, seed by seed; seeds outside, so that all arms have the first."""
+    found: dict[str, list] = {arm: [] for arm in arms}
+    for seed in range(seeds):
+        for arm in arms:
+            found[arm].append(make(arm, seed))
+    return found

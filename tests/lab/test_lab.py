@@ -1,0 +1,85 @@
+"""Experiments from the command to the page; kept, gone on with, and measured anew when due."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+import resnetkit as rk
+from resnetkit.cli import main
+from resnetkit.lab import run as laboratory
+from resnetkit.lab.experiments import degradation
+from resnetkit.training.observer import Observer
+
+MACHINE = {"threads": 1, "workers": 1}
+
+
+class Told(Observer):
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
+
+
+@pytest.mark.parametrize("name", laboratory.NAMES)
+def test_every_experiment_says_what_it_asks_and_how_it_is_judged(name):
+    one = laboratory.experiment_of(name)
+    assert one.name == name
+    for words in (one.question, one.done, one.rule, one.limits):
+        assert words.en.isascii()
+        assert not words.zh.isascii()
+    assert one.small.keys() == one.full.keys()
+
+
+def test_an_experiment_leaves_data_figures_and_pages(tmp_path, capsys):
+    words = ["lab", "function-classes", "--out", str(tmp_path), "--seeds", "8"]
+    assert main(words) == 0
+    assert "function-classes: The claim held." in capsys.readouterr().out
+    folder = tmp_path / "function-classes"
+    assert {file.name for file in folder.iterdir()} == {
+        "data.json", "README.md", "README.zh.md", "figure.svg", "figure.png", "figure.zh.svg",
+        "figure.zh.png",
+    }  # fmt: skip
+    assert "**Verdict**: The claim held." in (folder / "README.md").read_text()
+    assert "**判定**: 该论断成立。" in (folder / "README.zh.md").read_text(encoding="utf-8")
+    before = (folder / "data.json").stat().st_mtime_ns
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)[0]
+    assert (found["verdict"]["outcome"], found["seconds"]) == ("held", 0)
+    assert (folder / "data.json").stat().st_mtime_ns == before
+
+
+def test_other_sizes_and_damaged_data_are_measured_anew_and_said_so(tmp_path):
+    told = Told()
+    for seeds in (8, 9):
+        rk.run_experiment("function-classes", out=tmp_path, seeds=seeds, observer=told)
+    assert "another version or other sizes: it is measured anew" in told.lines[0]
+    (tmp_path / "function-classes" / "data.json").write_text("{")
+    rk.run_experiment("function-classes", out=tmp_path, seeds=9, observer=told)
+    assert "cannot be read: it is measured anew" in told.lines[1]
+
+
+def test_runs_are_kept_gone_on_with_and_trained_anew_for_other_settings(tmp_path, monkeypatch):
+    tiny = replace(degradation.EXPERIMENT, small={"seeds": 1, "images": 60, "epochs": 1})
+    monkeypatch.setattr(degradation, "EXPERIMENT", tiny)
+    told = Told()
+    first = rk.run_experiment("degradation", out=tmp_path, observer=told, **MACHINE)
+    assert first.verdict.outcome == "undecided"
+    runs = tmp_path / "degradation" / "runs"
+    made = (runs / "plain56-0" / "metrics.jsonl").stat().st_mtime_ns
+    (tmp_path / "degradation" / "data.json").unlink()
+    shutil.rmtree(runs / "resnet56-0" / "classifier")  # as if killed before its end
+    again = rk.run_experiment("degradation", out=tmp_path, observer=told, **MACHINE)
+    assert again.data == first.data
+    assert (runs / "plain56-0" / "metrics.jsonl").stat().st_mtime_ns == made
+    longer = replace(tiny, small={"seeds": 1, "images": 70, "epochs": 1})
+    monkeypatch.setattr(degradation, "EXPERIMENT", longer)
+    rk.run_experiment("degradation", out=tmp_path, observer=told, **MACHINE)
+    assert sum("other settings: it is trained anew" in line for line in told.lines) == 4
+
+
+def test_of_all_only_those_with_seeds_take_them():
+    with pytest.raises(rk.UserError, match="at least 1"):
+        rk.run_experiment("function-classes", seeds=0)
