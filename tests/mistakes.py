@@ -4,7 +4,7 @@
 MISTAKES = [
     (
         "trian",
-        "is not one of train, find, evaluate, predict, compare, check, deepen, shrink, combine",
+        "is not one of train, find, evaluate, predict, labels, compare, check, deepen",
     ),
     ("fly", "deepen, shrink, combine, convert, bench, models, lab, recipes; see"),
     ("--josn", "unknown flag --josn"),
@@ -35,6 +35,11 @@ MISTAKES = [
     ("lab degradation --seeds 0", "--seeds must be at least 1"),
     ("lab degradation --seeds x", "expected a whole number, found 'x'"),
     ("lab function-classes --out {tmp}/columns.csv", "Not a directory"),
+    ("labels {tmp}/nothing", "no such run folder"),
+    ("labels {run}", "train with --folds 3, and every label"),
+    ("labels {run} --fill yes", "'yes' is not one of given, likely, empty"),
+    ("train {pictures} --labels {tmp}/absent.csv", "unknown class 'b'"),
+    ("train {pictures} --labels {tmp}/new.csv", "No such file"),
     ("find {tmp}/nothing", "no such file or folder"),
     ("find fashion-mnist --minutes 0", "--minutes must be more than 0"),
     ("find fashion-mnist --minutes 0.02", "too little to measure anything of resnet20 at 28"),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from resnetkit.nets.summary import summarise
     from resnetkit.nets.zoo import models
     from resnetkit.published import published
+    from resnetkit.suspects import find_label_errors
     from resnetkit.training.observer import Observer
     from resnetkit.training.recipe import Recipe
     from resnetkit.training.session import Session
@@ -53,6 +54,7 @@ _HOMES = {
     "evaluate": "api",
     "evaluate_depths": "api",
     "find": "finding.find",
+    "find_label_errors": "suspects",
     "find_pictures": "api",
     "load": "api",
     "load_weights": "weights",
@@ -68,8 +70,8 @@ _HOMES = {
 __all__ = [
     "Classifier", "Observer", "Recipe", "ResNetSpec", "Session", "UserError", "average", "bench",
     "check", "combine", "compare", "convert", "create", "deepen", "deepest_within", "evaluate",
-    "evaluate_depths", "find", "find_pictures", "load", "load_weights", "models", "predict",
-    "published", "run_experiment", "state_dict", "summarise", "train",
+    "evaluate_depths", "find", "find_label_errors", "find_pictures", "load", "load_weights",
+    "models", "predict", "published", "run_experiment", "state_dict", "summarise", "train",
 ]  # fmt: skip
 
 

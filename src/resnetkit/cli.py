@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from resnetkit.commands import judging, lab, networks, training
+from resnetkit.commands import judging, lab, labels, networks, training
 from resnetkit.commands.saying import SIGNAL_EXIT, say
 from resnetkit.errors import UserError, is_out_of_memory
 from resnetkit.flags import make_parser
@@ -27,6 +27,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         "find": training.find,
         "evaluate": judging.evaluate,
         "predict": judging.predict,
+        "labels": labels.labels,
         "check": judging.check,
         "compare": judging.compare,
         "convert": networks.convert,

@@ -270,6 +270,24 @@ def _bench(parser: Parser) -> None:
     _machine(parser, workers=False)
 
 
+def _labels(parser: Parser) -> None:
+    add = parser.add_argument
+    add("run_folder", metavar="RUN", help="a finished cross-validation: train DATA --folds 3")
+    cut = _converter(float, "number")
+    help_cut = "list labels whose chance to be right is below this; default: 0.5"
+    add("--cut", type=cut, default=0.5, metavar="X", help=help_cut)
+    add("--csv", type=_named, metavar="FILE", help="write them, to be edited, for train --labels")
+    words = ("given", "likely", "empty")
+    help_fill = (
+        "what stands in the CSV's column label: as given, so that nothing changes until you "
+    )
+    help_fill += "edit it; the likely class; or nothing, which leaves the image out"
+    add("--fill", choices=words, default="given", help=f"{help_fill}; default: given")
+    add("--sheet", metavar="PICTURE", help=f"draw the 50 worst: {_PICTURE}")
+    add("--data-dir", metavar="FOLDER", help=_DATA_DIR)
+    _json(parser)
+
+
 def _lab(parser: Parser) -> None:
     add = parser.add_argument
     add("name", nargs="?", metavar="NAME", help="an experiment, or all; without one: the list")
@@ -301,6 +319,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "find": ("find good settings for labelled images, by trying: a recipe with its reasons", _find),
     "evaluate": ("judge a trained network on labelled images, each counted once", _evaluate),
     "predict": ("name what is on pictures; exit code 1 if any cannot be read", _predict),
+    "labels": ("rank the labels of a cross-validation: which look wrong", _labels),
     "compare": ("set runs side by side: what differs, and what came of it", _compare),
     "check": ("look a data set through: damage, duplicates, leaks, imbalance", _check),
     "deepen": ("make a trained network deeper, its outputs the same bit for bit", _deepen),

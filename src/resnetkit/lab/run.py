@@ -16,7 +16,10 @@ from resnetkit.lab.told import readme
 from resnetkit.report.style import save_figure
 from resnetkit.training.observer import Observer
 
-NAMES = ("function-classes", "identity", "propagation", "degradation")
+NAMES = (
+    "function-classes", "identity", "propagation", "degradation", "shortcuts", "orders",
+    "schedules", "batch-size", "generalisation",
+)  # fmt: skip
 """In the order in which a reader meets them."""
 
 DATA = "data.json"

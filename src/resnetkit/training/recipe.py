@@ -7,6 +7,7 @@ from typing import Any, Literal
 from resnetkit.config import Precision, check_ranges, option, to_plain
 from resnetkit.data.augmentation import Augmentation, Interpolation
 from resnetkit.errors import UserError
+from resnetkit.nets.spec import Order, Shortcut
 from resnetkit.plain_yaml import yaml_line
 from resnetkit.sizes import MOST_PIXELS_A_SIDE
 from resnetkit.training.balance import BalanceRecipe
@@ -243,6 +244,15 @@ class Recipe:
     )
     depths: tuple[int, ...] | None = option(
         None, "blocks in each stage, such as 3,4,6,3; by default the network's own", least=1
+    )
+    shortcut: Shortcut | None = option(
+        None,
+        "A: zeros for new channels; B: 1x1 convolutions where the shape changes; C: everywhere; "
+        "none: a plain network; by default the network's own",
+    )
+    order: Order | None = option(
+        None,
+        "of norm and ReLU in a block, as in He 2016, figure 4; by default the network's own",
     )
     epochs: int = option(100, "times that every training image is seen", least=1)
     batch_size: int = option(128, "images in a step, those of all ranks together", least=1)

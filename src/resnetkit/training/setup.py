@@ -276,7 +276,8 @@ def deepest(net: ResNet, recipe: Recipe) -> Nested:
 
 
 def network_of(recipe: Recipe) -> ResNetSpec:
-    """The network that a recipe names, with what it says of depths and of leaving out."""
-    asked = {"depths": recipe.depths, "drop_path": recipe.drop_path, "dropout": recipe.dropout}
+    """The network that a recipe names, with what it says of its blocks."""
+    names = ("depths", "shortcut", "order", "drop_path", "dropout")
+    asked = {name: getattr(recipe, name) for name in names}
     changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     return replace(spec_of(recipe.model or ""), **changes)

@@ -1,0 +1,73 @@
+"""What experiments share that compare trained arms: their curves, their ends, and one figure."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from resnetkit.lab.bench import Bench, by_seed, curve
+from resnetkit.lab.experiment import Language, Words
+from resnetkit.report.style import PALETTE, new_figure, plain_axes
+
+Curves = dict[str, list[dict[str, list[float]]]]
+"""Arm -> seed by seed: `train` and `val`, errors by epoch."""
+
+
+def trained_arms(
+    bench: Bench, arms: Mapping[str, dict[str, Any]], seeds: int, recipe: str = "default"
+) -> Curves:
+    """Train every arm by its settings; errors on training images as augmented, and on others.
+
+    Args:
+        bench: that trains.
+        arms: settings of the recipe by arm.
+        seeds: of each.
+        recipe: that the settings change.
+    """
+    bench.total = seeds * len(arms)
+
+    def errors(arm: str, seed: int) -> dict[str, list[float]]:
+        run = bench.train(arm, seed, recipe, **arms[arm])
+        return {key: [1 - value for value in curve(run, f"{key}_top1")] for key in ("train", "val")}
+
+    return by_seed(seeds, list(arms), errors)
+
+
+def ends(data: Curves, arm: str, key: str = "val") -> list[float]:
+    """An arm's errors after the last epoch, seed by seed."""
+    return [row[key][-1] for row in data[arm]]
+
+
+def more_error(data: Curves, arm: str, other: str, key: str = "val") -> list[float]:
+    """By how much an arm ends worse than another, seed by seed."""
+    pairs = zip(ends(data, arm, key), ends(data, other, key), strict=True)
+    return [mine - others for mine, others in pairs]
+
+
+def told(data: Curves, key: str = "val") -> dict[str, str]:
+    """Every arm's mean error after the last epoch, in words."""
+    return {arm: f"{statistics.fmean(ends(data, arm, key)):.1%}" for arm in data}
+
+
+def draw_arms(
+    panels: Sequence[tuple[Words, Curves]], names: Mapping[str, Words], language: Language,
+    ylabel: Words, key: str = "val",
+) -> Any:  # fmt: skip
+    """Errors by epoch: a panel a group of arms, a colour an arm, a line a seed."""
+    figure = new_figure(3.4 * len(panels) + (1.4 if len(panels) == 1 else 0), 3.2)
+    every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (title, arms) in zip(every, panels, strict=True):
+        for arm, colour in zip(arms, PALETTE, strict=False):
+            for number, row in enumerate(arms[arm]):
+                label = names[arm].said(language) if number == 0 else None
+                epochs = range(1, len(row[key]) + 1)
+                axes.plot(epochs, row[key], color=colour, alpha=0.8, linewidth=1.2, label=label)
+        axes.set_title(title.said(language), fontsize=10)
+        axes.set_xlabel(Words("epoch", "轮次").said(language))
+        axes.yaxis.set_major_formatter(lambda y, _: f"{y:.0%}")
+        axes.legend(frameon=False, fontsize=8)
+        plain_axes(axes)
+    every[0].set_ylabel(ylabel.said(language))
+    return figure
+
+
+VALIDATION_ERROR = Words("validation error", "验证误差")

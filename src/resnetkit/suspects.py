@@ -1,0 +1,138 @@
+"""Labels that look wrong, from predictions by networks that have not seen them."""
+
+import csv
+import io
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from resnetkit.errors import UserError
+from resnetkit.files import write_whole
+from resnetkit.label_scores import right_probability
+from resnetkit.training.folds import FoldsFolder, holds_folds
+from resnetkit.training.images import open_images
+
+CUT = 0.5
+"""A label is suspected where it is less likely right than wrong."""
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """An image whose label looks wrong.
+
+    Attributes:
+        path: of the image, or its place in a file.
+        given: its class, as labelled.
+        likely: the class that it looks like.
+        score: how likely the label is right, 0 to 1.
+        index: of the image among all training images.
+    """
+
+    path: str
+    given: str
+    likely: str
+    score: float
+    index: int
+
+    def to_dict(self) -> dict:
+        """As plain data, for JSON."""
+        return {k: v for k, v in asdict(self).items() if k != "index"}
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """What a cross-validation says of its labels.
+
+    Attributes:
+        run: the cross-validation's folder.
+        images: that were predicted by a network that had not seen them.
+        found: those below the cut, the likeliest wrong first.
+        cut: scores below it are suspected.
+        noise: how often labels of one class are thought to be wrong, over all classes.
+    """
+
+    run: str
+    images: int
+    found: tuple[Suspect, ...]
+    cut: float
+    noise: float
+
+
+def find_label_errors(run: str | Path, *, cut: float = CUT) -> Suspects:
+    """Rank the labels of a cross-validation's images, and list those that look wrong.
+
+    Args:
+        run: the folder of a finished `train --folds N`.
+        cut: a label is listed where the chance that it is right is below this.
+
+    Raises:
+        UserError: it is no finished cross-validation, or of images with several classes each.
+    """
+    if not 0 < cut <= 1:
+        raise UserError(f"--cut must be more than 0 and at most 1, not {cut:g}")
+    found = _out_of_fold(Path(run))
+    labels, names = found["labels"], [str(name) for name in found["classes"]]
+    if str(found["task"]) != "single-label":
+        raise UserError(f"{run} is of images with several classes each: they cannot be ranked yet")
+    judged = right_probability(found["logits"], labels)
+    order = np.argsort(judged.right, kind="stable")
+    listed = tuple(
+        Suspect(
+            str(found["paths"][i]), names[labels[i]], names[judged.likely[i]],
+            round(float(judged.right[i]), 4), int(found["indices"][i]),
+        )
+        for i in order[: int((judged.right < cut).sum())]
+    )  # fmt: skip
+    return Suspects(str(run), len(labels), listed, cut, judged.noise)
+
+
+def _out_of_fold(folder: Path) -> dict[str, np.ndarray]:
+    """The arrays of out_of_fold.npz; raises UserError where there are none."""
+    if not folder.exists():
+        raise UserError(f"no such run folder: {folder}")
+    if not holds_folds(folder):
+        raise UserError(
+            f"{folder} is one run, whose network has seen its labels: train with --folds 3, and "
+            f"every label is judged by a network that has not"
+        )
+    file = FoldsFolder(folder).predictions
+    if not file.is_file():
+        raise UserError(f"{folder} is unfinished: resnetkit train --resume --out {folder}")
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{file} is damaged: {error}") from None
+
+
+def as_csv(found: Suspects, fill: str) -> str:
+    """A table to be edited and given to `train --labels`, the worst first.
+
+    Args:
+        found: the labels that look wrong.
+        fill: what stands in the column `label`, which `train` reads: `given`, so that nothing
+            changes until it is edited; `likely`; or `empty`, which leaves the image out.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["path", "label", "given", "likely", "score"])
+    for one in found.found:
+        label = {"given": one.given, "likely": one.likely, "empty": ""}[fill]
+        table.writerow([one.path, label, one.given, one.likely, f"{one.score:.4f}"])
+    return text.getvalue()
+
+
+def write_csv(found: Suspects, fill: str, path: Path) -> None:
+    """Write the table of `as_csv`; raises UserError where it cannot be written."""
+    try:
+        write_whole(path, as_csv(found, fill))
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+
+def pictures(found: Suspects, data_dir: str | None, most: int) -> list[np.ndarray]:
+    """The images of the worst labels, as they are in the data; raises UserError."""
+    recipe = FoldsFolder(Path(found.run)).recipe()
+    train = open_images(recipe, data_dir).parts["train"]
+    return [train.image(one.index, 3) for one in found.found[:most]]
