@@ -7,7 +7,7 @@ RUN     := $(VENV)/bin/resnetkit
 DEMO    := runs/demo
 PEERS   := .venv-peers
 
-.PHONY: help demo test check data kill-resume kill-ranks data-checks zoo zoo-page bench speed speed-folder speed-page fast default best \
+.PHONY: help demo test check data kill-resume kill-ranks planted-labels data-checks zoo zoo-page bench speed speed-folder speed-page fast default best \
         growth growth-ways any-depth any-depth-ways depth-steps gpu-speed latency imbalance distilling augmentation-cost deep-memory kill-growth depth-page peers clean
 
 help:
@@ -158,6 +158,9 @@ latency: data
 
 deep-memory: $(VENV)/.installed
 	$(PYTHON) benchmarks/deep_memory.py
+
+planted-labels: data
+	$(PYTHON) benchmarks/planted_labels.py
 
 kill-growth: data
 	$(PYTHON) benchmarks/kill_growth.py --runs 10
