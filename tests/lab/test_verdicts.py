@@ -4,7 +4,23 @@ import numpy as np
 import pytest
 
 from resnetkit.lab.experiment import all_of, outcome_of
-from resnetkit.lab.experiments import degradation, function_classes, identity, propagation
+from resnetkit.lab.experiments import (
+    bad_g,
+    batch_size,
+    degradation,
+    depth_speed,
+    function_classes,
+    generalisation,
+    identity,
+    inside_out,
+    landscape,
+    orders,
+    propagation,
+    resolution,
+    schedules,
+    shortcuts,
+    thousand_layers,
+)
 
 
 @pytest.mark.parametrize(
@@ -87,4 +103,150 @@ def test_the_best_fit_on_pieces_is_the_least_squares_one():
     fit = design @ np.linalg.lstsq(design, truth, rcond=None)[0]
     assert function_classes.distance(truth, bounds) == pytest.approx(
         np.sqrt(np.mean((truth - fit) ** 2))
+    )
+
+
+def ending(**ends):
+    """Curves of arms that end with these validation errors."""
+    return {a: [{"train": [0.9, e], "val": [0.9, e]} for e in rows] for a, rows in ends.items()}
+
+
+def test_shortcuts():
+    def judged(none, a, b, c):
+        return shortcuts.judge(ending(none=none, A=a, B=b, C=c)).outcome
+
+    assert judged([0.3, 0.31], [0.1, 0.11], [0.1, 0.109], [0.1, 0.111]) == "held"
+    assert judged([0.1, 0.11], [0.3, 0.31], [0.1, 0.109], [0.1, 0.111]) == "did not hold"
+    assert judged([0.3, 0.31], [0.2, 0.21], [0.1, 0.109], [0.1, 0.111]) == "did not hold"
+    assert judged([0.11, 0.1], [0.1, 0.11], [0.1, 0.109], [0.1, 0.111]) == "undecided"
+
+
+def test_orders():
+    def judged(a, b, c, e):
+        data = ending(**{"20 a": [0.5], "44 a": a, "44 b": b, "44 c": c, "44 d": a, "44 e": e})
+        data |= ending(**{f"20 {order}": [0.5] for order in "bcde"})
+        return orders.judge(data).outcome
+
+    assert judged([0.2, 0.21], [0.3, 0.32], [0.3, 0.33], [0.15, 0.16]) == "held"
+    assert judged([0.2, 0.21], [0.1, 0.12], [0.3, 0.33], [0.15, 0.16]) == "did not hold"
+    assert judged([0.2, 0.21], [0.3, 0.32], [0.3, 0.33], [0.1, 0.4]) == "undecided"
+
+
+def test_schedules_are_judged_at_their_best_rate():
+    def judged(step, cosine):
+        rows = {
+            "constant 0.1": [0.5],
+            "one-cycle 0.1": [0.5],
+            "step 0.1": step,
+            "step 0.3": [0.8, 0.8],
+        }
+        return schedules.judge(ending(**rows, **{"cosine 0.1": cosine})).outcome
+
+    assert judged([0.20, 0.21], [0.10, 0.11]) == "held"
+    assert judged([0.10, 0.11], [0.20, 0.21]) == "did not hold"
+    assert judged([0.10, 0.21], [0.21, 0.12]) == "undecided"
+
+
+def test_large_batches():
+    def judged(small, large, repaired):
+        errors = {rule: [small, large] for rule in batch_size.RULES}
+        errors |= {rule: [small, repaired] for rule in ("linear", "sqrt", "lars")}
+        data = {"batches": [64, 4096], "errors": errors, "said": {}}
+        return batch_size.judge(data).outcome
+
+    assert judged([0.2, 0.21], [0.6, 0.62], [0.3, 0.31]) == "held"
+    assert judged([0.2, 0.21], [0.1, 0.12], [0.3, 0.31]) == "did not hold"
+    assert judged([0.2, 0.21], [0.6, 0.62], [0.9, 0.4]) == "undecided"
+
+
+def test_generalisation():
+    def judged(changed, unchanged, random):
+        arms = {"changed": changed, "unchanged": unchanged, "random": random}
+        return generalisation.judge({
+            arm: [{"train": [t + d], "val": [v]} for d in (0, 0.001)] for arm, (t, v) in arms.items()
+        }).outcome  # fmt: skip
+
+    assert judged((0.3, 0.2), (0.01, 0.2), (0.1, 0.9)) == "held"
+    assert judged((0.1, 0.2), (0.01, 0.2), (0.1, 0.9)) == "did not hold"
+    assert judged((0.3, 0.2), (0.01, 0.2), (0.89, 0.9)) == "did not hold"
+
+
+def test_bad_g():
+    def judged(plain, residual):
+        rows = {"plain": plain, "residual": residual}
+        harms = {harm: [0.2] for harm in bad_g.HARMS}
+        return bad_g.judge({
+            kind: [harms | {"whole": 0.1, "deleted": [0.1 + lost]} for lost in losts]
+            for kind, losts in rows.items()
+        }).outcome  # fmt: skip
+
+    assert judged([0.5, 0.6], [0.02, 0.03]) == "held"
+    assert judged([0.02, 0.03], [0.02, 0.03]) == "did not hold"
+    assert judged([0.5, 0.6], [0.5, 0.6]) == "did not hold"
+    assert judged([0.05, 0.3], [0.02, 0.03]) == "undecided"
+
+
+def test_inside_out():
+    def judged(*small_half):
+        runs = [[{"prefixes": [s, s, 0.5]}, {"prefixes": [1.0, 1.0, 1.0]}] for s in small_half]
+        return inside_out.judge({inside_out.MODEL: runs}).outcome
+
+    assert judged(0.8, 0.82) == "held"
+    assert judged(0.1, 0.12) == "did not hold"
+    assert judged(0.3, 0.75) == "undecided"
+
+
+def test_thousand_layers():
+    def judged(losses, gradients):
+        data = {"losses": {"resnet1202": losses, "preresnet1001": losses},
+                "gradients": {"resnet1202": gradients, "plain1202": [1e-30, 1.0]}}  # fmt: skip
+        return thousand_layers.judge(data).outcome
+
+    assert judged([[2.5, 2.0], [2.5, 2.1]], [1.0, 30.0]) == "held"
+    assert judged([[2.5, 2.6], [2.5, 2.7]], [1.0, 30.0]) == "did not hold"
+    assert judged([[2.5, 2.0], [2.5, 2.1]], [1.0, 1e6]) == "did not hold"
+    assert judged([[2.5, 2.0], [2.5, 2.9]], [1.0, 30.0]) == "undecided"
+
+
+def test_depth_speed():
+    def judged(shallow, deep, rates=((90, 100), (20, 22))):
+        models = ["resnet18", "resnet50"]
+        accuracy, speeds = (
+            dict(zip(models, rows, strict=True)) for rows in ((shallow, deep), rates)
+        )
+        data = {"models": models, "side": 32, "accuracy": accuracy, "rates": speeds}
+        return depth_speed.judge(data).outcome
+
+    assert judged([0.7, 0.71], [0.8, 0.82]) == "held"
+    assert judged([0.8, 0.82], [0.7, 0.71]) == "did not hold"
+    assert judged([0.7, 0.9], [0.8, 0.79]) == "undecided"
+
+
+def test_resolution():
+    def judged(small, large):
+        rows = {"28": small, "56": small, "96": large}
+        return resolution.judge({
+            side: [{"accuracy": a, "larger": a, "seconds": 1.0} for a in values]
+            for side, values in rows.items()
+        }).outcome  # fmt: skip
+
+    assert judged([0.7, 0.71], [0.8, 0.82]) == "held"
+    assert judged([0.8, 0.82], [0.7, 0.71]) == "did not hold"
+    assert judged([0.7, 0.9], [0.8, 0.79]) == "undecided"
+
+
+def test_landscape():
+    bowl = [[float(x * x + y * y) for x in range(-3, 4)] for y in range(-3, 4)]
+    waves = [[float(5 + (x + y) % 2) for x in range(7)] for y in range(7)]
+    assert landscape.hollows(bowl) == 0
+    assert landscape.hollows(waves) > 0.4
+    assert (
+        landscape.judge({"plain": [waves, waves[1:]], "residual": [bowl, bowl]}).outcome == "held"
+    )
+    assert (
+        landscape.judge({"plain": [bowl, bowl], "residual": [waves, waves]}).outcome
+        == "did not hold"
+    )
+    assert (
+        landscape.judge({"plain": [bowl, waves], "residual": [waves, bowl]}).outcome == "undecided"
     )

@@ -41,7 +41,10 @@ class Bench:
     total: int = 0
     done: int = 0
 
-    def train(self, arm: str, seed: int, recipe: str = "default", **settings: Any) -> Path:
+    def train(
+        self, arm: str, seed: int, recipe: str = "default", observer: Observer | None = None,
+        **settings: Any,
+    ) -> Path:  # fmt: skip
         """The finished run of an arm: trained now, gone on with, or found as it was.
 
         Args:
@@ -49,6 +52,7 @@ class Bench:
             seed: of the run: arms that share it share initialisation and the order of the data
                 wherever their networks allow it.
             recipe: by name.
+            observer: is told of a run that is trained; not of one that is found.
             settings: of the recipe by flat names.
         """
         out = self.folder / f"{arm}-{seed}"
@@ -58,7 +62,11 @@ class Bench:
             remove_tree(out)
         if not (out.exists() and RunFolder(out).finished):
             self.observer.say(f"run {self.done + 1} of {self.total}: {arm}, seed {seed}")
-            how: dict[str, Any] = {"out": str(out), "observer": Observer(), **self.session}
+            how: dict[str, Any] = {
+                "out": str(out),
+                "observer": observer or Observer(),
+                **self.session,
+            }
             if out.exists():
                 result = rk.train(resume=True, **how)
             else:
@@ -67,6 +75,12 @@ class Bench:
                 raise KeyboardInterrupt
         self.done += 1
         return out
+
+    def forget(self, arm: str, seed: int) -> None:
+        """Have a run trained anew that must be looked at while it is trained."""
+        out = self.folder / f"{arm}-{seed}"
+        if out.exists():
+            remove_tree(out)
 
 
 def _same(out: Path, asked: Recipe) -> bool:

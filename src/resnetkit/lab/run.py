@@ -18,7 +18,8 @@ from resnetkit.training.observer import Observer
 
 NAMES = (
     "function-classes", "identity", "propagation", "degradation", "shortcuts", "orders",
-    "schedules", "batch-size", "generalisation",
+    "thousand-layers", "depth-speed", "inside-out", "bad-g", "schedules", "batch-size",
+    "resolution", "generalisation", "landscape",
 )  # fmt: skip
 """In the order in which a reader meets them."""
 

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from resnetkit.data.sources import array_of, open_dataset
 from resnetkit.lab.bench import Bench
 from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_of, outcome_of
+from resnetkit.lab.pictures import some_pictures
 from resnetkit.nets.create import create
 from resnetkit.nets.resnet import ResNet
 from resnetkit.nets.summary import summarise
@@ -21,7 +21,7 @@ KINDS = {"plain": "none", "residual": "A"}
 
 def measure(bench: Bench, *, seeds: int, layers: int, images: int) -> dict[str, Any]:
     """Of networks as they begin: what every block still knows of the input, and its gradient."""
-    pictures, labels = batch_of(images, bench.session.get("data_dir"))
+    pictures, labels = some_pictures(images, bench.session.get("data_dir"))
     found: dict[str, Any] = {"layers": layers, "likeness": {}, "gradient": {}, "costs": {}}
     for kind, shortcut in KINDS.items():
         spec = replace(spec_of(f"resnet{layers}"), shortcut=shortcut, channels=1)
@@ -31,16 +31,6 @@ def measure(bench: Bench, *, seeds: int, layers: int, images: int) -> dict[str, 
         found["likeness"][kind] = [likeness for likeness, _ in rows]
         found["gradient"][kind] = [gradient for _, gradient in rows]
     return found
-
-
-def batch_of(images: int, data_dir: str | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first pictures of Fashion-MNIST, normalised, and their labels."""
-    source = open_dataset("fashion-mnist", data_dir).parts["train"]
-    pixels = array_of(source)
-    assert pixels is not None
-    pictures = torch.from_numpy(pixels[:images].copy()).permute(0, 3, 1, 2) / 255
-    mean, deviation = pictures.mean(), pictures.std()
-    return (pictures - mean) / deviation, torch.from_numpy(source.labels[:images])
 
 
 def _begun(spec, seed: int) -> ResNet:

@@ -1,0 +1,28 @@
+"""Some pictures of Fashion-MNIST as tensors, for experiments that look inside networks."""
+
+import torch
+
+from resnetkit.data.sources import array_of, open_dataset
+from resnetkit.data.transform import Transform
+
+
+def some_pictures(
+    count: int, data_dir: str | None, part: str = "train", transform: Transform | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first pictures of a part, float (count, 1, 28, 28), and their labels, int64 (count,).
+
+    Args:
+        count: how many.
+        data_dir: where the files of fashion-mnist are.
+        part: train or test.
+        transform: whose mean and deviation they are normalised by; by default their own.
+    """
+    source = open_dataset("fashion-mnist", data_dir).parts[part]
+    pixels = array_of(source)
+    assert pixels is not None
+    raw = torch.from_numpy(pixels[:count].copy())
+    labels = torch.from_numpy(source.labels[:count].copy())
+    if transform is not None:
+        return transform.normalise(raw), labels
+    scaled = raw.permute(0, 3, 1, 2) / 255
+    return (scaled - scaled.mean()) / scaled.std(), labels
