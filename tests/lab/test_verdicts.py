@@ -162,9 +162,11 @@ def test_large_batches():
 def test_generalisation():
     def judged(changed, unchanged, random):
         arms = {"changed": changed, "unchanged": unchanged, "random": random}
-        return generalisation.judge({
-            arm: [{"train": [t + d], "val": [v]} for d in (0, 0.001)] for arm, (t, v) in arms.items()
-        }).outcome  # fmt: skip
+        data = {
+            arm: [{"train": [train + more], "val": [val]} for more in (0, 0.001)]
+            for arm, (train, val) in arms.items()
+        }
+        return generalisation.judge(data).outcome
 
     assert judged((0.3, 0.2), (0.01, 0.2), (0.1, 0.9)) == "held"
     assert judged((0.1, 0.2), (0.01, 0.2), (0.1, 0.9)) == "did not hold"
