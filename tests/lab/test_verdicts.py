@@ -13,6 +13,7 @@ from resnetkit.lab.experiments import (
     generalisation,
     identity,
     inside_out,
+    labels,
     landscape,
     orders,
     propagation,
@@ -252,3 +253,13 @@ def test_landscape():
     assert (
         landscape.judge({"plain": [bowl, waves], "residual": [waves, bowl]}).outcome == "undecided"
     )
+
+
+def test_labels():
+    def judged(recall, precision):
+        rows = [{"recall": r, "precision": p} for r, p in zip(recall, precision, strict=True)]
+        return labels.judge({"runs": rows}).outcome
+
+    assert judged([0.9, 0.92], [0.93, 0.94]) == "held"
+    assert judged([0.9, 0.92], [0.5, 0.52]) == "did not hold"
+    assert judged([0.7, 0.92], [0.93, 0.94]) == "undecided"

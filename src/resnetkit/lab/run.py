@@ -19,7 +19,7 @@ from resnetkit.training.observer import Observer
 NAMES = (
     "function-classes", "identity", "propagation", "degradation", "shortcuts", "orders",
     "thousand-layers", "depth-speed", "inside-out", "bad-g", "schedules", "batch-size",
-    "resolution", "generalisation", "landscape",
+    "resolution", "generalisation", "labels", "landscape",
 )  # fmt: skip
 """In the order in which a reader meets them."""
 
