@@ -73,7 +73,7 @@ def test_what_wants_one_network_says_so(words, ensemble, tmp_path, capsys):
 
 
 def test_embeddings_are_those_of_one_network(ensemble, pictures, tmp_path):
-    with pytest.raises(rk.UserError, match="name a member"):
+    with pytest.raises(rk.UserError, match="name one of the ensemble"):
         rk.predict(rk.load(ensemble), str(pictures), embeddings=str(tmp_path / "e.npz"))
 
 

@@ -27,7 +27,7 @@ def made_up(images: int, mistaken: np.ndarray, seed: int = 0):
 @pytest.mark.parametrize("kind", ["uniform", "next"])
 def test_planted_mistakes_are_found_whatever_the_temperature(kind):
     wrong = (np.ones((6, 6)) - np.eye(6)) / 5 if kind == "uniform" else np.roll(np.eye(6), 1, 1)
-    logits, labels, is_wrong = made_up(6000, 0.9 * np.eye(6) + 0.1 * wrong)
+    logits, labels, is_wrong = made_up(30_000, 0.9 * np.eye(6) + 0.1 * wrong)
     judged = right_probability(logits, labels)
     found = judged.right < 0.5
     assert (found & is_wrong).sum() / is_wrong.sum() > 0.97
@@ -103,7 +103,7 @@ def labelled(folder: Path, rows: list[tuple[str, str]]) -> str:
     return str(folder / "fixed.csv")
 
 
-def test_corrected_labels_reach_training_and_validation(pictures, tmp_path):
+def test_corrected_labels_reach_training_and_validation(pictures, tmp_path, monkeypatch):
     """Two pictures change sides, one is left out; who judges later sees the same."""
     names = sorted(path for path in pictures.rglob("*.png"))
     first, second = sorted({path.parent.name for path in names})[:2]
@@ -115,7 +115,8 @@ def test_corrected_labels_reach_training_and_validation(pictures, tmp_path):
     run = rk.train(str(pictures), labels=file, out=str(tmp_path / "run"), **how)
     images = [json.loads((Path(r.run) / "data.json").read_text())["images"] for r in (plain, run)]
     assert sum(images[0].values()) - sum(images[1].values()) == 1
-    judged = rk.evaluate(rk.load(run.run), str(pictures), part="val")
+    monkeypatch.chdir(pictures.parent)  # a relative name is as good
+    judged = rk.evaluate(rk.load(run.run), pictures.name, part="val")
     assert judged.result.top1 == pytest.approx(run.val_top1)
     (tmp_path / "fixed.csv").write_text("path,label\n")
     with pytest.raises(rk.UserError, match="have changed"):
@@ -133,6 +134,26 @@ def test_a_wrong_line_is_named(pictures, tmp_path, row, said):
     path, label = (word.format(one=one) for word in row)
     with pytest.raises(rk.UserError, match=said):
         rk.train(str(pictures), labels=labelled(tmp_path, [(path, label)]), epochs=1, **TINY)
+
+
+def test_the_likely_class_is_that_of_the_rule():
+    """A mistake that is common makes its class likelier than the network alone has it."""
+    mistaken = np.array([[1.0, 0, 0], [0, 1.0, 0], [0.3, 0, 0.7]])
+    logits, labels, _ = made_up(6000, mistaken)
+    one = np.concatenate([logits, [[0.6, 0.55, 0.5]]]), np.append(labels, 0)
+    assert right_probability(*one).likely[-1] == 2
+    assert np.delete(one[0][-1], 0).argmax() + 1 == 1
+
+
+def test_a_test_part_is_judged_without_the_csv(tmp_path):
+    file = labelled(tmp_path, [("fashion-mnist/train[0]", "Bag")])
+    run = rk.train(
+        "fashion-mnist", limit=60, epochs=1, labels=file, out=str(tmp_path / "r"), **TINY
+    )
+    Path(file).unlink()
+    assert rk.evaluate(rk.load(run.run), "fashion-mnist").part == "test"
+    with pytest.raises(rk.UserError, match="No such file"):
+        rk.evaluate(rk.load(run.run), "fashion-mnist", part="val")
 
 
 def test_what_cannot_be_ranked_says_why(finished_run, folds, tmp_path, capsys):

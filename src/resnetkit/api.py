@@ -71,7 +71,9 @@ def train(
     if resume and wanted:
         raise UserError(f"{wanted[0]} auto is measured when a run begins: leave it out to resume")
     given = {name: value for name, value in settings.items() if name not in wanted}
-    base = Recipe() if resume else _begun_with(recipe, given)
+    base, scaling = (Recipe(), "none") if resume else _begun_with(recipe, given)
+    if scaling != "none" and "lr" in wanted:
+        raise UserError("lr_scaling makes lr from the recipe's own: give one of them")
     with join(session.rank_timeout, cuda=uses_cuda(session.device)) as ranks:
         observer = observer or (TerminalObserver() if ranks.first else Observer())
         if resume:
@@ -80,8 +82,7 @@ def train(
             result = again(_located(given), session, observer, ranks)
         else:
             found = measured_settings(base, wanted, session, observer, ranks)
-            scaling = {"lr_scaling": given.get("lr_scaling", "none")}
-            base = override(base, found | scaling)
+            base = override(base, found | {"lr_scaling": scaling})
             folds = base.data.folds and not base.data.fold
             result = (cross_validate if folds else start_run)(base, session, observer, ranks)
     if is_first():
@@ -89,9 +90,10 @@ def train(
     return result
 
 
-def _begun_with(recipe: str | Recipe, settings: dict[str, Any]) -> Recipe:
-    """The recipe of a new run: settings override it, and its paths hold from any folder."""
+def _begun_with(recipe: str | Recipe, settings: dict[str, Any]) -> tuple[Recipe, str]:
+    """The recipe of a new run, its paths such as hold from any folder; and its `lr_scaling`."""
     base = read_recipe(recipe) if isinstance(recipe, str) else recipe
+    scaling = settings.get("lr_scaling", base.optimiser.lr_scaling)
     base = override(base, settings)
     paths = {"weights": base.weights, "labels": base.data.labels, "teacher": base.teaching.teacher}
     base = override(base, _located({"data": base.data.data, **paths}))
@@ -99,7 +101,7 @@ def _begun_with(recipe: str | Recipe, settings: dict[str, Any]) -> Recipe:
         raise UserError("nothing to train on: give fashion-mnist, a folder or a CSV")
     if base.data.folds and "val_fraction" in settings:
         raise UserError("with --folds a fold is held out at a time; leave --val-fraction out")
-    return base
+    return base, scaling
 
 
 def _draw_curves(result: RunResult | FoldsResult) -> None:

@@ -72,8 +72,8 @@ class Training:
 
     def told(self, where: str) -> str:
         """A line for descendants: what lay there, and how it had come about."""
-        score = f"validation accuracy {self.val_top1:.4f}"
-        return f"{where}: {self.model}, {self.epochs:g} epochs of {self.data}, {score}"
+        score = f", validation accuracy {self.val_top1:.4f}" if self.val_images else ""
+        return f"{where}: {self.model}, {self.epochs:g} epochs of {self.data}{score}"
 
 
 class Classifier:
@@ -258,6 +258,9 @@ class Classifier:
         score = f"Top-1 accuracy {t.val_top1:.4f}"
         if t.val_map is not None:
             score = f"Mean average precision {t.val_map:.4f}"
+        judged = f"""- {score} on {t.val_images:,} validation images that it was not trained on.
+  These are the last weights, not the best of many looks at the validation part.
+"""
         return f"""# {t.model or "Residual network"}, {len(self.classes)} classes
 
 A residual network of {self.spec.layers} layers and {parameters:,} parameters for images of
@@ -266,9 +269,7 @@ A residual network of {self.spec.layers} layers and {parameters:,} parameters fo
 {"It finds any number of" if self.task == "multi-label" else "It tells apart"}: {names}.
 
 - Trained on {t.images:,} images of `{t.data}` for {t.epochs:g} epochs, seed {t.seed}.
-- {score} on {t.val_images:,} validation images that it was not trained on.
-  These are the last weights, not the best of many looks at the validation part.
-{self._ancestry()}
+{judged if t.val_images else ""}{self._ancestry()}
 `model.safetensors` holds the weights; `config.json` the network, the preprocessing and the class
 names. Use it with resnetkit:
 

@@ -83,7 +83,7 @@ def average(
     """
     members = _opened(runs, out)
     _check_same_start(members, runs)
-    first = Ensemble(members).members[0]
+    first, together = members[0], Ensemble(members).training
     _, images, _ = images_to_judge(first, data, "train", data_dir)
     states = [member.net.state_dict() for member in members]
     mean = {
@@ -93,7 +93,7 @@ def average(
     first.net.load_state_dict(mean)
     _measure_norms(first.net, images, first.transform, workers)
     told = [member.training.told(run) for member, run in zip(members, runs, strict=True)]
-    training = replace(Ensemble(members).training, ancestors=tuple(told), inner_top1={})
+    training = replace(together, ancestors=tuple(told))
     made = Classifier(first.net, first.transform, first.classes, training, first.task)
     made.save(Path(out))
     return Combined(out, "average", tuple(runs), 1)
@@ -110,13 +110,16 @@ def _check_same_start(members: Sequence[Classifier], runs: Sequence[str]) -> Non
     """Raise UserError where a mean of weights would be the weights of nothing."""
     first = members[0]
     for member, run in zip(members[1:], runs[1:], strict=True):
-        if member.spec != first.spec:
+        ours, theirs = (replace(m.spec, drop_path=0.0, dropout=0.0) for m in (first, member))
+        if theirs != ours:
             raise UserError(f"{run} is another network than {runs[0]}: only an ensemble takes both")
         if not set(member.training.ancestors) & set(first.training.ancestors):
             raise UserError(
                 f"{run} and {runs[0]} did not begin with the same weights (--weights), and the "
                 f"mean of theirs is nothing: make an ensemble, without --average"
             )
+        if member.transform != first.transform:
+            raise UserError(f"{run} sees its images normalised otherwise than {runs[0]}")
 
 
 def _measure_norms(net: ResNet, images: Source, transform: Transform, workers: int) -> None:

@@ -46,6 +46,15 @@ class Ensemble(Classifier):
             member.to(device)
         return self
 
+    def at(self, layers: int) -> Classifier:
+        """Raise UserError: depths are those of one network."""
+        raise UserError(f"an ensemble has no depth of {layers} layers: name one of its networks")
+
+    def features(self, batch: Tensor) -> Tensor:
+        """Raise UserError: every member has features of its own."""
+        del batch
+        raise UserError("features are those of one network: name one of the ensemble's")
+
     @torch.inference_mode()
     def __call__(self, batch: Tensor) -> Tensor:
         """uint8 (N, size, size, channels) -> float32 logits (N, classes)."""
@@ -81,7 +90,7 @@ class EnsembleEngine(Engine):
     def features(self, batch: Tensor) -> Tensor:
         """Raise UserError: every member has features of its own."""
         del batch
-        raise UserError("embeddings are those of one network: name a member of the ensemble")
+        raise UserError("features are those of one network: name one of the ensemble's")
 
     @torch.inference_mode()
     def __call__(self, batch: Tensor) -> Tensor:
@@ -161,6 +170,7 @@ def _training(members: Sequence[Classifier]) -> Training:
         for t in (member.training for member in members)
     }
     ancestors = tuple(m.training.told(f"member {i}") for i, m in enumerate(members, 1))
-    if len(ways) == 1:
-        return replace(first, ancestors=ancestors)
-    return Training(data=first.data, model=first.model, ancestors=ancestors)
+    if len(ways) > 1:
+        return Training(data=first.data, model=first.model, ancestors=ancestors)
+    unjudged = {"val_images": 0, "val_top1": 0.0, "val_map": None, "inner_top1": {}}
+    return replace(first, ancestors=ancestors, **unjudged)

@@ -8,7 +8,7 @@ from resnetkit.classifier import Classifier
 from resnetkit.data import prepare
 from resnetkit.data.folds import hold_out
 from resnetkit.data.relabel import Relabelled, relabelled
-from resnetkit.data.sources import Dataset, Source, Subset, open_dataset
+from resnetkit.data.sources import Dataset, Source, Subset, locate, open_dataset
 from resnetkit.data.strata import task_of
 from resnetkit.errors import UserError
 
@@ -30,9 +30,11 @@ def images_to_judge(
     Raises:
         UserError: no such part, or classes that the classifier does not know.
     """
-    dataset = open_dataset(data, data_dir, multi_label=classifier.task == "multi-label")
-    if classifier.training.labels and dataset.location == classifier.training.data:
-        dataset = relabelled(dataset, Path(classifier.training.labels))
+    dataset = open_dataset(locate(data), data_dir, multi_label=classifier.task == "multi-label")
+    part = part or next((p for p in ("test", "val") if p in dataset.parts), "all")
+    corrected = classifier.training.labels
+    if corrected and part != "test" and dataset.location == classifier.training.data:
+        dataset = relabelled(dataset, Path(corrected))
     if dataset.task != classifier.task:
         raise UserError(
             f"{dataset.location} gives an image several classes (a label holds a ;), but the "
@@ -46,14 +48,12 @@ def images_to_judge(
 
 
 def _choose_part(
-    classifier: Classifier, dataset: Dataset, part: str | None
+    classifier: Classifier, dataset: Dataset, part: str
 ) -> tuple[str, Source, list[str]]:
     """The part's name, its images, and what to be wary of."""
     known = classifier.training
     same = dataset.location == known.data
     held_out = same and (known.val_fraction or known.folds)
-    if part is None:
-        part = next((p for p in ("test", "val") if p in dataset.parts), "all")
     if part == "all":
         seen = ["it holds images that the network was trained on; --part val has those held out"]
         return part, dataset.parts["train"], seen if same else []

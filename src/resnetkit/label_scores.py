@@ -48,9 +48,8 @@ def right_probability(logits: np.ndarray, labels: np.ndarray) -> Judged:
     chances = np.exp(log_softmax(logits / _temperature(logits, labels, mistakes)))
     joint = chances * mistakes[:, labels].T
     right = joint[every, labels] / joint.sum(1)
-    others = logits.copy()
-    others[every, labels] = -np.inf
-    return Judged(right, others.argmax(1), float(1 - right.mean()))
+    joint[every, labels] = -1
+    return Judged(right, joint.argmax(1), float(1 - right.mean()))
 
 
 def count_mistakes(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

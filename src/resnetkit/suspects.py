@@ -4,14 +4,16 @@ import csv
 import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
 from resnetkit.errors import UserError
-from resnetkit.files import write_whole
 from resnetkit.label_scores import right_probability
 from resnetkit.training.folds import FoldsFolder, holds_folds
-from resnetkit.training.images import open_images
+from resnetkit.training.images import check_same_data, open_images
+
+OUT_OF_FOLD = ("logits", "labels", "classes", "task", "paths", "indices")
 
 CUT = 0.5
 """A label is suspected where it is less likely right than wrong."""
@@ -101,8 +103,8 @@ def _out_of_fold(folder: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{folder} is unfinished: resnetkit train --resume --out {folder}")
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, KeyError) as error:
+            return {name: arrays[name] for name in OUT_OF_FOLD}
+    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
         raise UserError(f"{file} is damaged: {error}") from None
 
 
@@ -123,16 +125,10 @@ def as_csv(found: Suspects, fill: str) -> str:
     return text.getvalue()
 
 
-def write_csv(found: Suspects, fill: str, path: Path) -> None:
-    """Write the table of `as_csv`; raises UserError where it cannot be written."""
-    try:
-        write_whole(path, as_csv(found, fill))
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
-
-
 def pictures(found: Suspects, data_dir: str | None, most: int) -> list[np.ndarray]:
     """The images of the worst labels, as they are in the data; raises UserError."""
-    recipe = FoldsFolder(Path(found.run)).recipe()
-    train = open_images(recipe, data_dir).parts["train"]
+    folder = FoldsFolder(Path(found.run))
+    dataset = open_images(folder.recipe(), data_dir)
+    check_same_data(dataset, folder.data(), folder.path)
+    train = dataset.parts["train"]
     return [train.image(one.index, 3) for one in found.found[:most]]

@@ -9,7 +9,7 @@ import torch
 
 import resnetkit as rk
 from resnetkit.cli import main
-from resnetkit.finding import find
+from resnetkit.finding import find, measured, noise
 from resnetkit.finding.batch import progress_of
 from resnetkit.finding.find import within
 from resnetkit.finding.halving import Judged, halve, rounds_of
@@ -83,7 +83,8 @@ def test_who_could_not_be_trained_comes_last():
 def test_what_a_recipe_names_is_not_searched_for():
     asked = Recipe(model="resnet20", data=DataRecipe(data="x"))
     drawn = ideas(asked, asked, 0.1, 12)
-    assert drawn[0].settings == {}
+    assert drawn[0].settings == {"batch_size": asked.batch_size}
+    assert str(drawn[0]) == "the recipe as it is"
     assert drawn[1].settings == {"lr": 0.1}
     assert len({str(idea) for idea in drawn}) == 12
     assert not any("model" in idea.settings or "image_size" in idea.settings for idea in drawn)
@@ -127,7 +128,10 @@ def test_a_recipe_with_measured_settings_is_trained_and_remembers_them(tmp_path)
 
 def test_found_for_a_folder_it_has_not_seen(pictures, tmp_path, monkeypatch, capsys):
     """The whole command, on a folder of pictures: a recipe that trains."""
-    monkeypatch.setattr(find, "LEAST_SECONDS", 1.0)
+    monkeypatch.setattr(find, "LEAST_SECONDS", 0.8)
+    monkeypatch.setattr(noise, "STEPS", 4)
+    monkeypatch.setattr(noise, "SAMPLES", 3)
+    monkeypatch.setattr(measured, "LEAST_STEPS", 20)
     (tmp_path / "small.yaml").write_text("model: resnet8\ndata: {image_size: 32}\n")
     out, again = tmp_path / "found.yaml", ["--recipe", str(tmp_path / "small.yaml")]
     words = ["find", str(pictures), *again, "--out", str(out), "--train-minutes", "0.05"]

@@ -89,7 +89,7 @@ def test_function_classes():
         return function_classes.judge({"nested": nested, "not nested": other}).outcome
 
     falls, rises = [3.0, 2.0, 1.0], [3.0, 1.0, 2.0]
-    assert judged([falls] * 9, [rises] * 8 + [falls]) == "held"
+    assert judged([falls] * 40, [rises] * 30 + [falls] * 10) == "held"
     assert judged([falls] * 9, [falls] * 9) == "did not hold"
     assert judged([falls] * 8 + [rises], [rises] * 9) == "did not hold"
     assert judged([falls] * 10, [rises] * 5 + [falls] * 5) == "undecided"

@@ -4,7 +4,6 @@ import argparse
 import json
 
 from resnetkit.commands.saying import say
-from resnetkit.errors import UserError
 
 
 def lab(options: argparse.Namespace) -> int:
@@ -25,7 +24,7 @@ def lab(options: argparse.Namespace) -> int:
             name,
             out=options.out,
             full=options.full,
-            seeds=options.seeds if _takes_seeds(name, options) else None,
+            seeds=options.seeds,
             observer=TerminalObserver(),
             threads=options.threads,
             workers=options.workers,
@@ -39,12 +38,3 @@ def lab(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([result.to_dict() for result in found]))
     return 0
-
-
-def _takes_seeds(name: str, options: argparse.Namespace) -> bool:
-    """Of all experiments, those that have seeds take them; of one alone it is a mistake."""
-    from resnetkit.lab.run import experiment_of
-
-    if options.seeds is not None and options.seeds < 1:
-        raise UserError(f"--seeds must be at least 1, not {options.seeds}")
-    return options.name != "all" or "seeds" in experiment_of(name).small

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from resnetkit.commands.saying import say
-from resnetkit.files import check_can_draw
+from resnetkit.files import check_can_create, check_can_draw, write_whole
 
 SHOWN, DRAWN = 20, 50
 """Lines on a terminal, and pictures on a sheet."""
@@ -14,16 +14,19 @@ SHOWN, DRAWN = 20, 50
 def labels(options: argparse.Namespace) -> int:
     """`resnetkit labels RUN`."""
     from resnetkit import suspects
-    from resnetkit.report.suspects import draw_suspects
     from resnetkit.suspect_tables import listed
 
     sheet = Path(options.sheet) if options.sheet else None
     if sheet is not None:
         check_can_draw(sheet)
+    if options.csv:
+        check_can_create(Path(options.csv))
     found = suspects.find_label_errors(options.run_folder, cut=options.cut)
     if options.csv:
-        suspects.write_csv(found, options.fill, Path(options.csv))
+        write_whole(Path(options.csv), suspects.as_csv(found, options.fill))
     if sheet is not None:
+        from resnetkit.report.suspects import draw_suspects
+
         captions = [(one.given, one.likely) for one in found.found[:DRAWN]]
         draw_suspects(suspects.pictures(found, options.data_dir, DRAWN), captions, sheet)
     if options.json:

@@ -68,6 +68,8 @@ def find(options: argparse.Namespace) -> int:
     picture = Path(options.plot) if options.plot else out.with_suffix(".png")
     check_can_create(out)
     check_can_draw(picture)
+    if picture == out:
+        raise UserError(f"the recipe and its picture cannot both be {out}: end --out in .yaml")
     names = ("data_dir", "strict", "workers", "threads", "device")
     found = search(
         options.data,

@@ -35,14 +35,14 @@ def relabelled(dataset: Dataset, file: Path) -> Dataset:
     """
     if dataset.task != "single-label":
         raise UserError("--labels corrects images of one class each; edit the data's own CSV")
-    left = {_whole(name, file): row for name, row in _rows(file, dataset).items()}
+    rows, used = _rows(file, dataset), set()
     parts = dict(dataset.parts)
     for part in CORRECTED:
         if part in parts:
-            parts[part] = _corrected(parts[part], left)
-    if left:
-        line = min(line for line, _ in left.values())
-        name = next(name for name, (number, _) in left.items() if number == line)
+            parts[part] = _corrected(parts[part], rows, used)
+    unknown = [(line, name) for name, (line, _) in rows.items() if name not in used]
+    if unknown:
+        line, name = min(unknown)
         raise UserError(f"{file}, line {line}: {dataset.location} has no image {name} to train on")
     return replace(dataset, parts=parts)
 
@@ -57,25 +57,28 @@ def _rows(file: Path, dataset: Dataset) -> dict[str, tuple[int, int | None]]:
             raise UserError(
                 f"{file}, line {line}: unknown class {label!r}; {nearest(label, number)}"
             )
-        if row["path"] in found:
+        name = _whole(row["path"] or "", file)
+        if name in found:
             raise UserError(f"{file}, line {line}: {row['path']} stands there twice")
-        found[row["path"]] = (line, number[label] if label else None)
+        found[name] = (line, number[label] if label else None)
     return found
 
 
 def _whole(name: str, file: Path) -> str:
     """A path as the data set has it: those of files are whole."""
     beside = file.parent / name
-    return os.path.normpath(beside.absolute()) if beside.exists() else name
+    return os.path.normpath(beside.absolute() if beside.exists() else name)
 
 
-def _corrected(source: Source, left: dict[str, tuple[int, int | None]]) -> Source:
-    """The source with the labels that are meant for it, which are taken out of `left`."""
+def _corrected(source: Source, rows: dict[str, tuple[int, int | None]], used: set[str]) -> Source:
+    """The source with the labels that are meant for it; their names are put into `used`."""
     labels, keep = source.labels.copy(), np.ones(len(source), bool)
     for index in range(len(source)):
-        row = left.pop(os.path.normpath(source.name(index)), None)
-        if row is not None:
-            keep[index] = row[1] is not None
-            labels[index] = labels[index] if row[1] is None else row[1]
+        name = os.path.normpath(source.name(index))
+        if name in rows:
+            used.add(name)
+            _, label = rows[name]
+            keep[index] = label is not None
+            labels[index] = labels[index] if label is None else label
     chosen = np.flatnonzero(keep)
     return Relabelled(source, chosen, labels[chosen])

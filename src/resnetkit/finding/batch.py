@@ -1,12 +1,12 @@
 """The batch size that brings training forward the most in a second."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 
 from resnetkit.errors import UserError
 from resnetkit.finding.noise import Noise
-from resnetkit.finding.trial import trainer_of
+from resnetkit.finding.trial import trainer_of, with_batch
 from resnetkit.ranks import Ranks
 from resnetkit.training.ready_run import ReadyRun
 from resnetkit.training.room import check_room
@@ -43,7 +43,7 @@ def useful_batch(run: ReadyRun, noise: Noise) -> UsefulBatch:
     images = len(run.sources["train"])
     rates, batch, progress, too_large = {}, LEAST, 0.0, None
     while batch <= min(MOST, max(LEAST, images // EPOCH_STEPS)):
-        tried = replace(run, recipe=replace(run.recipe, batch_size=batch))
+        tried = with_batch(run, batch)
         if not _fits(tried):
             too_large = batch
             break
@@ -59,8 +59,8 @@ def useful_batch(run: ReadyRun, noise: Noise) -> UsefulBatch:
 
 
 def progress_of(rate: float, batch: int, scale: float) -> float:
-    """Images/s, each counted by what it still brings in a batch of this size."""
-    return rate / (1 + batch / scale)
+    """Images/s, each counted by what it brings in such a batch; scales below an image are one."""
+    return rate / (1 + batch / max(scale, 1.0))
 
 
 def images_per_second(run: ReadyRun, least_seconds: float = 0.5) -> float:

@@ -5,10 +5,13 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from resnetkit.classifier import Classifier
 from resnetkit.config import to_plain
-from resnetkit.data.sources import Source, locate
+from resnetkit.data.sources import Source, Subset, locate
 from resnetkit.errors import UserError
 from resnetkit.finding.batch import images_per_second
 from resnetkit.finding.halving import Candidate, Judged, halve, rounds_of
@@ -58,20 +61,22 @@ class Found:
     machine: Machine
 
     def to_dict(self) -> dict:
-        """As plain data, for JSON."""
-        return {
-            "recipe": to_plain(self.recipe),
-            "train_minutes": self.train_minutes,
-            "suggested_lr": self.first.rate,
-            "range_test": {"lr": self.first.curve.rates, "loss": self.first.curve.losses},
-            "useful_batch": to_plain(self.first.batch),
-            "held_out": self.held_out,
-            "machine": to_plain(self.machine),
-            "tried": [
-                {"settings": one.what.settings, "rounds": [to_plain(r) for r in one.rounds]}
-                for one in self.tried
-            ],
-        }
+        """As plain data, for JSON, which has no infinity: None."""
+        return _finite(
+            {
+                "recipe": to_plain(self.recipe),
+                "train_minutes": self.train_minutes,
+                "suggested_lr": self.first.rate,
+                "range_test": {"lr": self.first.curve.rates, "loss": self.first.curve.losses},
+                "useful_batch": to_plain(self.first.batch),
+                "held_out": self.held_out,
+                "machine": to_plain(self.machine),
+                "tried": [
+                    {"settings": one.what.settings, "rounds": [to_plain(r) for r in one.rounds]}
+                    for one in self.tried
+                ],
+            }
+        )
 
 
 def find(
@@ -103,10 +108,14 @@ def find(
     """
     session, observer = session or Session(), observer or Observer()
     recipe = read_recipe(recipe) if isinstance(recipe, str) else recipe
-    recipe = override(recipe, {"data": locate(data)})
-    end = time.monotonic() + 60 * _checked_minutes(minutes)
+    recipe = override(recipe, {"data": locate(data), "folds": None, "fold": None})
+    train_minutes = train_minutes if train_minutes is not None else minutes
+    for flag, asked in (("minutes", minutes), ("train-minutes", train_minutes)):
+        if not 0 < asked < 1e5:
+            raise UserError(f"--{flag} must be more than 0 and less than 100000, not {asked:g}")
+    end = time.monotonic() + 60 * minutes
     trials = Trials.of(recipe, session, observer)
-    begun = trials.decided(_with_judges(recipe, trials))
+    begun = trials.decided(_with_judges(recipe, trials), tell=True)
     first = measured(begun, minutes)
     observer.say(
         f"batches of {first.batch.size} bring the most in a second, and the range test suggests a "
@@ -115,33 +124,42 @@ def find(
     seconds = end - time.monotonic()
     count = _affordable(seconds, minutes)
     base = replace(recipe, batch_size=first.batch.size, data=begun.recipe.data)
-    search = _Search(trials, base, begun.sources["val"], observer)
+    search = _Search(trials, base, _some(begun.sources["val"]), observer)
     tried = halve(ideas(recipe, begun.recipe, first.rate, count), search.judge, seconds)
     best = tried[0]
-    if not math.isfinite(best.rounds[-1].score):
-        raise UserError(f"nothing that was tried could be trained: {best.rounds[-1].trouble}")
+    if not math.isfinite(best.last.score):
+        raise UserError(f"nothing that was tried could be trained: {best.last.trouble}")
     return Found(
-        recipe=_filling(recipe, base, best, 60 * (train_minutes or minutes), trials),
+        recipe=_filling(recipe, base, best, 60 * train_minutes, trials),
         begun=begun.recipe,
-        train_minutes=train_minutes or minutes,
+        train_minutes=train_minutes,
         first=first,
         tried=tried,
-        held_out=len(begun.sources["val"]),
+        held_out=len(search.judges),
         machine=Machine.of(trials.place.device, begun.recipe.precision),
     )
-
-
-def _checked_minutes(minutes: float) -> float:
-    if not 0 < minutes < 1e5:
-        raise UserError(f"--minutes must be more than 0 and less than 100000, not {minutes:g}")
-    return minutes
 
 
 def _with_judges(recipe: Recipe, trials: Trials) -> Recipe:
     """The recipe with enough images held out to choose by, where the data bring none."""
     images = min(len(trials.dataset.parts["train"]), recipe.data.limit or 10**12)
-    part = min(MOST_HELD_OUT, max(recipe.data.val_fraction, HELD_OUT / images))
+    part = min(MOST_HELD_OUT, HELD_OUT / images)
     return recipe if "val" in trials.dataset.parts else override(recipe, {"val_fraction": part})
+
+
+def _finite(value: Any) -> Any:
+    """Plain data with None for what JSON cannot say."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _some(judges: Source) -> Source:
+    """No more images than are needed to choose by."""
+    chosen = np.random.default_rng(0).permutation(len(judges))[:HELD_OUT]
+    return Subset(judges, np.sort(chosen))
 
 
 def _affordable(seconds: float, minutes: float) -> int:
@@ -171,11 +189,7 @@ class _Search:
         try:
             recipe = override(self.base, candidate.what.settings)
             run = self.trials.decided(recipe)
-            rate = (
-                candidate.rounds[-1].images_per_second
-                if candidate.rounds
-                else images_per_second(run)
-            )
+            rate = candidate.last.images_per_second or images_per_second(run)
             left = seconds - 2 * (time.monotonic() - began)  # its set-up comes once more
             images = len(run.sources["train"])
             recipe = within(recipe, images, rate, left)
@@ -190,6 +204,7 @@ class _Search:
         trials = self.trials
         with tempfile.TemporaryDirectory(prefix="resnetkit-find-") as place:
             session = replace(trials.session, out=str(Path(place) / "run"), checkpoint_seconds=1e9)
+            began = time.monotonic()
             result = start_run(recipe, session, Observer(), Ranks())
             if result.interrupted is not None:
                 raise KeyboardInterrupt
@@ -198,7 +213,7 @@ class _Search:
             classifier, self.judges, workers=trials.place.workers, precision=recipe.precision
         )
         top1 = result.val_top1 or 0.0
-        rate = images * recipe.epochs / result.seconds
+        rate = images * recipe.epochs / (time.monotonic() - began)  # judging and all
         return Judged(score, result.seconds, rate, recipe.epochs, images, top1)
 
 
@@ -223,5 +238,5 @@ def _filling(
     """The recipe that the search began with, the best idea's settings in it, for so long."""
     found = override(asked, {"batch_size": base.batch_size, **best.what.settings})
     images = len(trials.decided(found).sources["train"])
-    epochs = max(1, int(best.rounds[-1].images_per_second * seconds / images))
+    epochs = max(1, int(best.last.images_per_second * seconds / images))
     return override(found, {"epochs": epochs})

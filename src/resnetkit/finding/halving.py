@@ -42,10 +42,16 @@ class Candidate(Generic[T]):
     rounds: list[Judged] = field(default_factory=list)
 
     @property
+    def last(self) -> Judged:
+        """How it did in the last round that it was trained in."""
+        trained = [each for each in self.rounds if math.isfinite(each.score)]
+        return [Judged(math.inf), *self.rounds[-1:], *trained][-1]
+
+    @property
     def rank(self) -> tuple[int, float]:
         """The further it came the better, then by score."""
-        last = self.rounds[-1] if self.rounds else Judged(math.inf)
-        return (-len(self.rounds), last.score)
+        trained = sum(math.isfinite(each.score) for each in self.rounds)
+        return (-trained, self.last.score)
 
 
 def rounds_of(count: int) -> list[int]:
@@ -77,8 +83,8 @@ def halve(
     candidates = [Candidate(what) for what in tried]
     sizes, end = rounds_of(len(candidates)), clock() + seconds
     for done, size in enumerate(sizes):
-        until = clock() + (end - clock()) / (len(sizes) - done)
-        for place, candidate in enumerate(candidates[:size]):
-            candidate.rounds.append(judge(candidate, (until - clock()) / (size - place)))
+        each = (end - clock()) / (len(sizes) - done) / size
+        for candidate in candidates[:size]:
+            candidate.rounds.append(judge(candidate, each))
         candidates.sort(key=lambda candidate: candidate.rank)
     return candidates

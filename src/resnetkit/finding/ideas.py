@@ -35,14 +35,16 @@ DECAYS = (1.0, 1.0, 4.0)
 
 @dataclass(frozen=True)
 class Idea:
-    """Settings that differ from the recipe that is begun with, by flat names."""
+    """Settings that differ from the recipe that is begun with, by flat names; or that as it is."""
 
     settings: dict[str, Any] = field(default_factory=dict)
+    plain: bool = False
 
     def __str__(self) -> str:
         """In a few words."""
-        told = [f"{name} {shown(value)}" for name, value in self.settings.items()]
-        return ", ".join(told) or "the recipe as it is"
+        if self.plain:
+            return "the recipe as it is"
+        return ", ".join(f"{name} {shown(value)}" for name, value in self.settings.items())
 
 
 def ideas(asked: Recipe, begun: Recipe, rate: float, count: int) -> list[Idea]:
@@ -55,7 +57,7 @@ def ideas(asked: Recipe, begun: Recipe, rate: float, count: int) -> list[Idea]:
         count: how many, at the most.
     """
     draw = random.Random(asked.seed)
-    found = [Idea(), Idea({"lr": rounded(rate)})]
+    found = [Idea({"batch_size": asked.batch_size}, plain=True), Idea({"lr": rounded(rate)})]
     small = (begun.data.image_size or SMALL) <= SMALL
     for _ in range(count * 20):
         settings: dict[str, Any] = {"lr": rounded(rate * draw.choice(RATES))}

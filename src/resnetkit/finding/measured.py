@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from resnetkit.errors import UserError
@@ -10,7 +10,7 @@ from resnetkit.finding import noise, rates
 from resnetkit.finding.batch import UsefulBatch, images_per_second, useful_batch
 from resnetkit.finding.ideas import rounded
 from resnetkit.finding.rates import RateCurve
-from resnetkit.finding.trial import Trials, trainer_of
+from resnetkit.finding.trial import Trials, trainer_of, with_batch
 from resnetkit.ranks import Ranks
 from resnetkit.training.observer import Observer
 from resnetkit.training.ready_run import ReadyRun
@@ -68,11 +68,6 @@ def suggested_rate(run: ReadyRun, images: float = 1e12) -> tuple[RateCurve, floa
     return curve, rates.suggested(curve, run.recipe.optimiser.optimiser)
 
 
-def with_batch(run: ReadyRun, batch: int) -> ReadyRun:
-    """The run with batches of another size."""
-    return replace(run, recipe=replace(run.recipe, batch_size=batch))
-
-
 def measured_settings(
     recipe: Recipe, wanted: Collection[str], session: Session, observer: Observer, ranks: Ranks
 ) -> dict[str, Any]:
@@ -88,13 +83,15 @@ def measured_settings(
 
     def measure() -> dict[str, Any]:
         one = override(recipe, {"fold": 1}) if recipe.data.folds else recipe
-        run = Trials.of(one, session, observer).decided(one)
+        run = Trials.of(one, session, observer).decided(one, tell=True)
         if "batch_size" not in wanted:
             return {"lr": rounded(suggested_rate(run)[1])}
         found = measured(run)
         both = {"batch_size": found.batch.size, "lr": rounded(found.rate)}
         return {name: both[name] for name in wanted}
 
+    if any(ranks.recall(key) for key in ("run", "folds")):
+        return {}  # a job that was restarted goes on with what it began
     settings = ranks.lead(measure) if wanted else {}
     for name, value in settings.items():
         observer.say(f"{name} auto: {value}")

@@ -53,7 +53,7 @@ def _gradients(trainer: Trainer) -> Iterable[torch.Tensor]:
     for step in range(trainer.step, trainer.step + SAMPLES):
         trainer.gradients(trainer.loader.batch(*divmod(step, trainer.loader.steps)))
         own = [p.grad.flatten() for p in trainer.net.parameters() if p.grad is not None]
-        yield torch.cat(own).double()
+        yield torch.cat(own).cpu().double()
 
 
 def noise_of(gradients: Iterable[torch.Tensor], batch: int) -> float:

@@ -41,12 +41,16 @@ class Trials:
         place = Place(device, workers, room_for(session.memory, device, Ranks()))
         return cls(open_images(recipe, session.data_dir), session, place, observer)
 
-    def decided(self, recipe: Recipe) -> ReadyRun:
-        """The run that a recipe would begin here; raises UserError as `train` would."""
-        observer, ranks = Observer(), Ranks()
+    def decided(self, recipe: Recipe, *, tell: bool = False) -> ReadyRun:
+        """The run that a recipe would begin here; raises UserError as `train` would.
+
+        `tell` says what is left out of the images, and why.
+        """
+        observer, ranks, session = self.observer if tell else Observer(), Ranks(), self.session
         _, recipe, record = plan_run(
-            recipe, self.dataset, None, self.session.strict, self.place, observer, ranks
+            recipe, self.dataset, session.out, session.strict, self.place, observer, ranks
         )
+        observer = Observer()
         sources = choose_images(self.dataset, recipe, record.skipped)
         return ReadyRun(
             recipe, self.session, self.place, observer, ranks, self.dataset, sources, record,
@@ -63,3 +67,8 @@ def trainer_of(run: ReadyRun, **optimiser: float) -> Trainer:
     trainer.replica.train()
     trainer.ready()
     return trainer
+
+
+def with_batch(run: ReadyRun, batch: int) -> ReadyRun:
+    """The run with batches of another size."""
+    return replace(run, recipe=replace(run.recipe, batch_size=batch))

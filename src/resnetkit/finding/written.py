@@ -48,7 +48,7 @@ def _about(found: Found, data: str) -> list[str]:
 def _reasons(found: Found) -> dict[str, str]:
     """Why settings are what they are, where it was measured."""
     batch, rates = found.first.batch, found.first.batch.rates
-    last = found.tried[0].rounds[-1]
+    last = found.tried[0].last
     speeds = ", ".join(f"{rate:,.0f} images/s at {size}" for size, rate in rates.items())
     reasons = {
         "epochs": f"{found.train_minutes:g} minutes at {last.images_per_second:,.0f} images/s",

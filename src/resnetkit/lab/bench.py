@@ -15,12 +15,8 @@ from resnetkit.training.run_folder import RunFolder, read_metrics
 from resnetkit.training.session import RunResult
 from resnetkit.training.settings import differences, override, settings_of
 
-DECIDED = (
-    "image_size", "channels", "mean", "std", "eval_size", "center_crop", "interpolation", "crop",
-    "precision", "warmup_steps", "warmup_epochs", "drop_path", "dropout", "model", "inner_layers",
-    "multi_label", "data",
-)  # fmt: skip
-"""Settings that a run decides for itself where they are left open."""
+DECIDED = ("multi_label", "data")
+"""Settings that a run decides for itself although they have a default."""
 
 
 @dataclass
@@ -67,13 +63,15 @@ class Bench:
                 "observer": observer or Observer(),
                 **self.session,
             }
+            self.done += 1
             if out.exists():
                 result = rk.train(resume=True, **how)
             else:
                 result = rk.train("fashion-mnist", recipe=asked, **how)
             if isinstance(result, RunResult) and result.interrupted is not None:
                 raise KeyboardInterrupt
-        self.done += 1
+        else:
+            self.done += 1
         return out
 
     def forget(self, arm: str, seed: int) -> None:
@@ -89,9 +87,8 @@ def _same(out: Path, asked: Recipe) -> bool:
         found = RunFolder(out).recipe()
     except UserError:
         return False
-    left_open = {name for name, value in settings_of(asked).items() if value is None}
-    changed = set(differences(asked, found)) - left_open
-    return not {name for name in changed if name not in DECIDED or name == "model"}
+    left_open = {name for name, value in settings_of(asked).items() if value in (None, "auto")}
+    return not set(differences(asked, found)) - left_open - set(DECIDED)
 
 
 def curve(run: Path, key: str) -> list[float]:

@@ -30,8 +30,8 @@ OUTCOMES: dict[Outcome, Words] = {
     "held": Words("The claim held.", "该论断成立。"),
     "did not hold": Words("The claim did not hold.", "该论断不成立。"),
     "undecided": Words(
-        "Undecided: the spread over seeds covers the difference.",
-        "未定：不同随机种子之间的波动盖过了差别。",
+        "Undecided: the spread over seeds covers the difference, or there is one seed alone.",
+        "未定：不同随机种子之间的波动盖过了差别，或只有一个种子。",
     ),
 }
 

@@ -1,6 +1,7 @@
 """`rk.run_experiment`: an experiment is carried out, drawn and judged; its folder tells of it."""
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,8 +86,12 @@ def run_experiment(
     """
     experiment, observer = experiment_of(name), observer or Observer()
     sizes = dict(experiment.full if full else experiment.small)
+    if seeds is not None and seeds < 1:
+        raise UserError(f"--seeds must be at least 1, not {seeds}")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("an experiment runs in one process: start it without torchrun")
     if seeds is not None:
-        sizes = _with_seeds(sizes, seeds, name)
+        sizes["seeds"] = seeds
     folder = Path(out) / (f"{name}-full" if full else name)
     folder.mkdir(parents=True, exist_ok=True)
     about = {"experiment": name, "version": experiment.version, "sizes": sizes}
@@ -98,16 +103,8 @@ def run_experiment(
         write_whole(folder / DATA, json.dumps({**about, "data": data}, indent=1) + "\n")
     data = json.loads(json.dumps(data))
     verdict = experiment.judge(data)
-    _tell(experiment, sizes, data, verdict, folder)
+    _tell(experiment, sizes, data, verdict, folder, full=full)
     return LabResult(name, folder, verdict, data, seconds)
-
-
-def _with_seeds(sizes: dict[str, Any], seeds: int, name: str) -> dict[str, Any]:
-    if seeds < 1:
-        raise UserError(f"--seeds must be at least 1, not {seeds}")
-    if "seeds" not in sizes:
-        raise UserError(f"{name} has no seeds: it comes out the same every time")
-    return sizes | {"seeds": seeds}
 
 
 def _done(folder: Path, about: Mapping[str, Any], observer: Observer) -> dict[str, Any] | None:
@@ -130,14 +127,14 @@ def _done(folder: Path, about: Mapping[str, Any], observer: Observer) -> dict[st
 
 def _tell(
     experiment: Experiment, sizes: dict[str, Any], data: dict[str, Any], verdict: Verdict,
-    folder: Path,
+    folder: Path, *, full: bool,
 ) -> None:  # fmt: skip
     """Figures and pages, in both languages."""
     for language, ending in (("en", ""), ("zh", ".zh")):
         figure = experiment.draw(data, language)
         for kind in ("svg", "png"):
             save_figure(figure, folder / f"figure{ending}.{kind}")
-        text = readme(experiment, sizes, verdict, language, f"figure{ending}.png")
+        text = readme(experiment, sizes, verdict, language, f"figure{ending}.png", full=full)
         write_whole(folder / f"README{ending}.md", text)
 
 

@@ -22,6 +22,8 @@ def readme(
     verdict: Verdict,
     language: Language,
     picture: str,
+    *,
+    full: bool,
 ) -> str:
     """Markdown, in one language."""
 
@@ -31,7 +33,7 @@ def readme(
     numbers = ", ".join(
         f"{k} {shown(tuple(v) if isinstance(v, list) else v)}" for k, v in sizes.items()
     )
-    again = f"`resnetkit lab {experiment.name}`"
+    again = f"`resnetkit lab {experiment.name}{' --full' if full else ''}`"
     return f"""# {experiment.question.said(language)}
 
 ![]({picture})

@@ -111,7 +111,7 @@ def room_for(asked: str | None, device: torch.device, ranks: Ranks) -> Room:
 
     On a CPU the ranks of a machine share what is free.
     """
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory()
+    free = _free_on(device) if device.type == "cuda" else available_memory()
     share = None if free is None or device.type == "mps" else free
     if share is not None and device.type == "cpu":
         share //= ranks.local_count
@@ -119,6 +119,12 @@ def room_for(asked: str | None, device: torch.device, ranks: Ranks) -> Room:
         return Room(share, asked and f"--memory {asked}")
     size = parse_size(asked, "--memory")
     return Room(size if share is None else min(size, share), f"--memory {asked}")
+
+
+def _free_on(device: torch.device) -> int:
+    """Bytes of a GPU that nobody has, or that torch holds without need."""
+    idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + idle
 
 
 def left_by_a_step(nested: Nested, recipe: Recipe, place: Place, ranks: Ranks) -> int:

@@ -51,11 +51,11 @@ class Interrupted(Exception):
         self.signal = signal
 
 
-class _NotFinite(Exception):
+class _NotFinite(UserError):
     """A step was not applied, for its loss or gradient is not finite."""
 
     def __init__(self, found: NonFinite):
-        super().__init__(found)
+        super().__init__(str(found))
         self.found = found
 
 

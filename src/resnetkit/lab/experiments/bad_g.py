@@ -10,7 +10,7 @@ from torch import nn
 from resnetkit.classifier import Classifier
 from resnetkit.lab.bench import Bench, by_seed
 from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_of, outcome_of
-from resnetkit.lab.pictures import some_pictures
+from resnetkit.lab.pictures import accuracy, some_pictures
 from resnetkit.nets.resnet import ResNet
 from resnetkit.report.style import BLUE, ORANGE, new_figure, plain_axes
 
@@ -62,25 +62,13 @@ def measure(bench: Bench, *, seeds: int, images: int, epochs: int, judged: int) 
         run = bench.train(kind, seed, model=model, order="e", epochs=epochs, limit=images)
         clf = Classifier.load(run)
         pictures, labels = some_pictures(judged, data_dir, "test", clf.transform)
-        rows: dict[str, Any] = {"whole": error(clf.net, pictures, labels)}
+        rows: dict[str, Any] = {"whole": 1 - accuracy(clf.net, pictures, labels)}
         for harm in HARMS:
             nets = harmed_networks(clf.net, harm, residual=kind == "residual")
-            rows[harm] = [error(net, pictures, labels) for net in nets]
+            rows[harm] = [1 - accuracy(net, pictures, labels) for net in nets]
         return rows
 
     return by_seed(seeds, list(KINDS), harmed)
-
-
-@torch.inference_mode()
-def error(net: nn.Module, pictures: torch.Tensor, labels: torch.Tensor) -> float:
-    """Part of the pictures that a network names wrongly."""
-    torch.manual_seed(0)  # of the noise
-    net.eval()
-    wrong = [
-        (net(x).argmax(1) != y).sum()
-        for x, y in zip(pictures.split(256), labels.split(256), strict=True)
-    ]
-    return float(sum(wrong)) / len(labels)
 
 
 def harmed_networks(net: ResNet, harm: str, *, residual: bool) -> list[ResNet]:

@@ -1,74 +1,47 @@
 """Deeper plain networks are worse on the training images; residual ones are not."""
 
-import statistics
 from typing import Any
 
-from resnetkit.lab.bench import Bench, by_seed, curve
+from resnetkit.lab.arms import Curves, draw_arms, more_error, told, trained_arms
+from resnetkit.lab.bench import Bench
 from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_of, outcome_of
-from resnetkit.report.style import BLUE, ORANGE, new_figure, plain_axes
 
 ARMS = ("plain20", "plain56", "resnet20", "resnet56")
-LOST = 0.01
-"""Of training accuracy, that a deeper residual network may have less: a hundredth."""
+RECIPE, LOST = "he2015-cifar", 0.01
+"""The paper's recipe for small images; and of training accuracy, that a deeper residual network may have less: a hundredth."""
 
 
 def measure(bench: Bench, *, seeds: int, images: int, epochs: int) -> dict[str, Any]:
     """Training and validation error by epoch, arm by arm, seed by seed."""
-    bench.total = seeds * len(ARMS)
-
-    def trained(arm: str, seed: int) -> dict[str, list[float]]:
-        run = bench.train(
-            arm, seed, "he2015-cifar", model=arm, epochs=epochs, limit=images, val_fraction=1 / 60,
-        )  # fmt: skip
-        return {key: [1 - value for value in curve(run, f"{key}_top1")] for key in ("train", "val")}
-
-    return by_seed(seeds, ARMS, trained)
+    common = {"epochs": epochs, "limit": images, "val_fraction": 1 / 60}
+    return trained_arms(bench, {arm: common | {"model": arm} for arm in ARMS}, seeds, RECIPE)
 
 
-def judge(data: dict[str, Any]) -> Verdict:
+def judge(data: Curves) -> Verdict:
     """By the training error of the last epoch."""
-    ends = {arm: [row["train"][-1] for row in data[arm]] for arm in ARMS}
-    worse = outcome_of([b - a for a, b in zip(ends["plain20"], ends["plain56"], strict=True)])
-    kept = outcome_of(
-        [a + LOST - b for a, b in zip(ends["resnet20"], ends["resnet56"], strict=True)]
-    )
-    told = {arm: f"{statistics.fmean(rows):.1%}" for arm, rows in ends.items()}
+    worse = outcome_of(more_error(data, "plain56", "plain20", "train"))
+    kept = outcome_of([LOST - d for d in more_error(data, "resnet56", "resnet20", "train")])
+    said = told(data, "train")
     return Verdict(
         all_of(worse, kept),
         Words(
-            f"Training error at 20 and 56 layers: plain {told['plain20']} and {told['plain56']}, "
-            f"residual {told['resnet20']} and {told['resnet56']}.",
-            f"20 层与 56 层的训练误差：普通网络 {told['plain20']} 与 {told['plain56']}，"
-            f"残差网络 {told['resnet20']} 与 {told['resnet56']}。",
+            f"Training error at 20 and 56 layers: plain {said['plain20']} and {said['plain56']}, "
+            f"residual {said['resnet20']} and {said['resnet56']}.",
+            f"20 层与 56 层的训练误差：普通网络 {said['plain20']} 与 {said['plain56']}，"
+            f"残差网络 {said['resnet20']} 与 {said['resnet56']}。",
         ),
     )
 
 
-def draw(data: dict[str, Any], language: Language):
-    """Training error by epoch; the validation error dashed."""
-    figure = new_figure(6.8, 3.2)
+def draw(data: Curves, language: Language):
+    """Training error by epoch."""
     titles = (Words("plain", "普通网络"), Words("residual", "残差网络"))
-    for axes, title, arms in zip(
-        figure.subplots(1, 2, sharey=True), titles, (ARMS[:2], ARMS[2:]), strict=True
-    ):
-        for arm, colour in zip(arms, (BLUE, ORANGE), strict=True):
-            layers = arm.removeprefix("plain").removeprefix("resnet")
-            label = Words(f"{layers} layers", f"{layers} 层").said(language)
-            for number, row in enumerate(data[arm]):
-                epochs = range(1, len(row["train"]) + 1)
-                axes.plot(epochs, row["train"], color=colour, label=None if number else label)
-                axes.plot(epochs, row["val"], color=colour, linestyle=":", linewidth=1)
-        axes.set_title(title.said(language), fontsize=10)
-        axes.set_xlabel(Words("epoch", "轮次").said(language))
-        axes.yaxis.set_major_formatter(lambda y, _: f"{y:.0%}")
-        plain_axes(axes)
-        axes.legend(frameon=False)
-    figure.axes[0].set_ylabel(
-        Words("error: training, validation dotted", "误差：训练（实线），验证（点线）").said(
-            language
-        )
-    )
-    return figure
+    panels = [
+        (title, {arm: data[arm] for arm in arms})
+        for title, arms in zip(titles, (ARMS[:2], ARMS[2:]), strict=True)
+    ]
+    names = {arm: Words(f"{arm[-2:]} layers", f"{arm[-2:]} 层") for arm in ARMS}
+    return draw_arms(panels, names, language, Words("training error", "训练误差"), "train")
 
 
 EXPERIMENT = Experiment(

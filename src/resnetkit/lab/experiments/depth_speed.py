@@ -9,6 +9,7 @@ import torch
 from resnetkit.classifier import Classifier
 from resnetkit.lab.bench import Bench, by_seed, curve
 from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_of, outcome_of
+from resnetkit.machine import choose_device
 from resnetkit.report.style import PALETTE, new_figure, plain_axes
 
 BATCH, ROUNDS = 64, 5
@@ -29,8 +30,9 @@ def measure(
 
     found: dict[str, Any] = {"models": list(models), "side": side}
     found["accuracy"] = by_seed(seeds, models, accuracy)
+    device = choose_device(bench.session.get("device", "auto"))
     runs = {model: bench.folder / f"{model}-0" for model in models}
-    engines = {model: Classifier.load(run).engine() for model, run in runs.items()}
+    engines = {m: Classifier.load(run).to(device).engine() for m, run in runs.items()}
     found["rates"] = in_turns(engines, torch.zeros(BATCH, side, side, 1, dtype=torch.uint8))
     return found
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from resnetkit.lab.bench import Bench
-from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, outcome_of
+from resnetkit.lab.experiment import Experiment, Language, Outcome, Verdict, Words
+from resnetkit.metrics import wilson_interval
 from resnetkit.report.style import BLUE, ORANGE, new_figure, plain_axes
 
 POINTS = 720
@@ -61,8 +62,10 @@ def judge(data: dict[str, Any]) -> Verdict:
     lost = {key: [worst_step(row) for row in rows] for key, rows in data.items()}
     never = max(lost["nested"]) <= 1e-9
     some = [float(step > 0) for step in lost["not nested"]]
-    outcome = outcome_of(some, least=0.5) if never else "did not hold"
     share = sum(some) / len(some)
+    low, high = wilson_interval(int(sum(some)), len(some))
+    more: Outcome = "held" if low > 0.5 else "did not hold" if high < 0.5 else "undecided"
+    outcome = more if never else "did not hold"
     return Verdict(
         outcome,
         Words(
@@ -115,8 +118,8 @@ EXPERIMENT = Experiment(
     ),
     rule=Words(
         "Held if no step to a larger nested class leads away from the truth, and for more than half "
-        "of the truths some step to a larger class that is not nested does.",
-        "若嵌套类的每一步都不远离真值，且对半数以上的真值，非嵌套类中有某一步远离真值，则成立。",
+        "of the truths (by the 95% interval) some step to a larger class that is not nested does.",
+        "若嵌套类的每一步都不远离真值，且对半数以上的真值（按 95% 区间），非嵌套类中有某一步远离真值，则成立。",
     ),
     limits=Words(
         "Best fits are found exactly here; a network finds its own by gradients, and may miss one "

@@ -6,11 +6,10 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from torch import nn
 
 from resnetkit.lab.bench import Bench, by_seed
 from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, outcome_of
-from resnetkit.lab.pictures import some_pictures
+from resnetkit.lab.pictures import accuracy, some_pictures
 from resnetkit.nets.create import create
 from resnetkit.nets.nested import inner_network, inner_spec
 from resnetkit.nets.norms import measure_statistics
@@ -26,8 +25,8 @@ MODEL = "resnet20"
 class Watch(Observer):
     """Looks at the network after every epoch, as its checkpoint holds it."""
 
-    def __init__(self, out: Path, pictures: torch.Tensor, labels: torch.Tensor):
-        self.out, self.pictures, self.labels = out, pictures, labels
+    def __init__(self, out: Path, seen: torch.Tensor, pictures: torch.Tensor, labels: torch.Tensor):
+        self.out, self.seen, self.pictures, self.labels = out, seen, pictures, labels
         self.rows: list[dict[str, Any]] = []
 
     def epoch_done(self, row: dict, epochs: int) -> None:
@@ -41,7 +40,7 @@ class Watch(Observer):
         )
         net.eval()
         self.rows.append({
-            "prefixes": [accuracy(prefix(net, n, self.pictures), self.pictures, self.labels) for n in INSIDE],
+            "prefixes": [accuracy(prefix(net, n, self.seen), self.pictures, self.labels) for n in INSIDE],
             "branches": branch_lengths(net, self.pictures[:256]),
         })  # fmt: skip
 
@@ -58,16 +57,6 @@ def prefix(net: ResNet, layers: int, pictures: torch.Tensor) -> ResNet:
 
 
 @torch.inference_mode()
-def accuracy(net: nn.Module, pictures: torch.Tensor, labels: torch.Tensor) -> float:
-    """Part of the pictures that are named rightly."""
-    right = [
-        (net(x).argmax(1) == y).sum()
-        for x, y in zip(pictures.split(256), labels.split(256), strict=True)
-    ]
-    return float(sum(right)) / len(labels)
-
-
-@torch.inference_mode()
 def branch_lengths(net: ResNet, x: torch.Tensor) -> list[float]:
     """Length of what every block that keeps the shape adds, over that of what it gets."""
     found, x = [], net.stem(x)
@@ -80,13 +69,19 @@ def branch_lengths(net: ResNet, x: torch.Tensor) -> list[float]:
     return found
 
 
+MEASURED_ON = 1024
+"""Training pictures, on which the norms of the networks inside are measured."""
+
+
 def measure(bench: Bench, *, seeds: int, images: int, epochs: int, judged: int) -> dict[str, Any]:
     """Accuracy of the networks inside, and the branches' lengths, after every epoch."""
     bench.total = seeds
-    pictures, labels = some_pictures(judged, bench.session.get("data_dir"), "test")
+    data_dir = bench.session.get("data_dir")
+    pictures, labels = some_pictures(judged, data_dir, "test")
+    seen, _ = some_pictures(MEASURED_ON, data_dir)
 
     def watched(arm: str, seed: int) -> list[dict[str, Any]]:
-        watch = Watch(bench.folder / f"{arm}-{seed}", pictures, labels)
+        watch = Watch(bench.folder / f"{arm}-{seed}", seen, pictures, labels)
         bench.forget(arm, seed)  # what is looked at is gone once it is trained
         bench.train(arm, seed, observer=watch, model=MODEL, epochs=epochs, limit=images)
         return watch.rows

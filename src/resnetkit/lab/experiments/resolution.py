@@ -18,7 +18,7 @@ def measure(
     bench: Bench, *, seeds: int, sides: list[int], images: int, epochs: int
 ) -> dict[str, Any]:
     """Validation accuracy and seconds of training by side; the same networks judged larger."""
-    bench.total = 2 * seeds * len(sides)
+    bench.total = seeds * len(sides)
     common: dict[str, Any] = {
         "model": "resnet18",
         "epochs": epochs,

@@ -62,7 +62,7 @@ def gradients(net: ResNet, x: torch.Tensor, labels: torch.Tensor) -> list[float]
 
 
 def judge(data: dict[str, Any]) -> Verdict:
-    """Losses fall, and gradients are of a size through all depth; without shortcuts they are not."""
+    """Losses fall, and gradients are of a size through all depth."""
     falls = [
         outcome_of([1 - row[-1] / row[0] for row in rows], least=FALLS)
         for rows in data["losses"].values()
