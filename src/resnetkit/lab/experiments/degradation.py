@@ -13,7 +13,7 @@ RECIPE, LOST = "he2015-cifar", 0.01
 
 def measure(bench: Bench, *, seeds: int, images: int, epochs: int) -> dict[str, Any]:
     """Training and validation error by epoch, arm by arm, seed by seed."""
-    common = {"epochs": epochs, "limit": images, "val_fraction": 1 / 60}
+    common = {"epochs": epochs, "limit": images}
     return trained_arms(bench, {arm: common | {"model": arm} for arm in ARMS}, seeds, RECIPE)
 
 

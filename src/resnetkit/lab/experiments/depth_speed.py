@@ -24,7 +24,7 @@ def measure(
     def accuracy(model: str, seed: int) -> float:
         run = bench.train(
             model, seed, model=model, epochs=epochs, limit=images, image_size=side,
-            val_fraction=1 / 30, lr=0.05,
+            lr=0.05,
         )  # fmt: skip
         return curve(run, "val_top1")[-1]
 

@@ -23,7 +23,6 @@ def measure(
         "model": "resnet18",
         "epochs": epochs,
         "limit": images,
-        "val_fraction": 1 / 30,
         "lr": 0.05,
     }
 
