@@ -7,7 +7,7 @@ RUN     := $(VENV)/bin/resnetkit
 DEMO    := runs/demo
 PEERS   := .venv-peers
 
-.PHONY: help demo test check data kill-resume kill-ranks planted-labels data-checks zoo zoo-page bench speed speed-folder speed-page fast default best \
+.PHONY: help demo test check data kill-resume kill-ranks planted-labels lab-page data-checks zoo zoo-page bench speed speed-folder speed-page fast default best \
         growth growth-ways any-depth any-depth-ways depth-steps gpu-speed latency imbalance distilling augmentation-cost deep-memory kill-growth depth-page peers clean
 
 help:
@@ -164,6 +164,9 @@ planted-labels: data
 
 kill-growth: data
 	$(PYTHON) benchmarks/kill_growth.py --runs 10
+
+lab-page: $(VENV)/.installed
+	$(PYTHON) scripts/lab_page.py lab
 
 depth-page: $(VENV)/.installed
 	$(PYTHON) scripts/depth_page.py

@@ -21,6 +21,9 @@ MEMORY = "4GB"
 FALLS = 0.02
 """Of the first epoch's loss, that must be gone at the end."""
 
+LARGEST = 1e30
+"""What gradients beyond float32 are counted as."""
+
 SPREAD = 1e4
 """Times that the largest gradient of a block may be the smallest of a network that can be trained."""
 
@@ -58,7 +61,8 @@ def gradients(net: ResNet, x: torch.Tensor, labels: torch.Tensor) -> list[float]
     net.segments = tuple([1] * len(net.blocks))
     functional.cross_entropy(net(x), labels).backward()
     first = (next(block.parameters()) for block in net.blocks)
-    return [0.0 if p.grad is None else float(p.grad.norm()) for p in first]
+    lengths = torch.stack([torch.zeros(()) if p.grad is None else p.grad.norm() for p in first])
+    return lengths.nan_to_num(LARGEST, LARGEST).clamp(max=LARGEST).tolist()
 
 
 def judge(data: dict[str, Any]) -> Verdict:
