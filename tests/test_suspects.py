@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +155,23 @@ def test_a_test_part_is_judged_without_the_csv(tmp_path):
     assert rk.evaluate(rk.load(run.run), "fashion-mnist").part == "test"
     with pytest.raises(rk.UserError, match="No such file"):
         rk.evaluate(rk.load(run.run), "fashion-mnist", part="val")
+
+
+def test_predictions_that_are_damaged_are_named(folds, tmp_path):
+    run = tmp_path / "cv"
+    shutil.copytree(folds[0], run, ignore=shutil.ignore_patterns("fold-*"))
+    with np.load(run / "out_of_fold.npz") as found:
+        whole = dict(found)
+    damages = [{"labels": whole["labels"] + 9}, {"labels": whole["labels"][1:]},
+               {"logits": whole["logits"][:, 1:]}, {"logits": whole["logits"][0]}]  # fmt: skip
+    for damage in damages:
+        np.savez(run / "out_of_fold.npz", **(whole | damage))
+        with pytest.raises(rk.UserError, match="is damaged"):
+            rk.find_label_errors(run)
+    for content in (b"", (folds[0] / "out_of_fold.npz").read_bytes()[:900]):
+        (run / "out_of_fold.npz").write_bytes(content)
+        with pytest.raises(rk.UserError, match="is damaged"):
+            rk.find_label_errors(run)
 
 
 def test_what_cannot_be_ranked_says_why(finished_run, folds, tmp_path, capsys):

@@ -103,9 +103,25 @@ def _out_of_fold(folder: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{folder} is unfinished: resnetkit train --resume --out {folder}")
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in OUT_OF_FOLD}
+            found = {name: arrays[name] for name in OUT_OF_FOLD}
+        _check_together(found)
+        return found
     except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
         raise UserError(f"{file} is damaged: {error}") from None
+
+
+def _check_together(found: dict[str, np.ndarray]) -> None:
+    """Raise ValueError for arrays that do not belong together."""
+    images, classes = found["logits"].shape
+    if len(found["classes"]) != classes or classes < 2 or not images:
+        raise ValueError("logits and classes do not belong together")
+    if any(len(found[name]) != images for name in ("labels", "paths", "indices")):
+        raise ValueError("not a row an image")
+    labels = found["labels"]
+    if labels.ndim == 1 and not (
+        labels.dtype.kind == "i" and 0 <= labels.min() <= labels.max() < classes
+    ):
+        raise ValueError("labels that are no classes")
 
 
 def as_csv(found: Suspects, fill: str) -> str:

@@ -56,9 +56,12 @@ def test_other_sizes_and_damaged_data_are_measured_anew_and_said_so(tmp_path):
     for seeds in (8, 9):
         rk.run_experiment("function-classes", out=tmp_path, seeds=seeds, observer=told)
     assert "another version or other sizes: it is measured anew" in told.lines[0]
-    (tmp_path / "function-classes" / "data.json").write_text("{")
-    rk.run_experiment("function-classes", out=tmp_path, seeds=9, observer=told)
-    assert "cannot be read: it is measured anew" in told.lines[1]
+    file = tmp_path / "function-classes" / "data.json"
+    emptied = json.dumps(json.loads(file.read_text()) | {"data": {"nested": []}})
+    for text in ("{", emptied):
+        file.write_text(text)
+        rk.run_experiment("function-classes", out=tmp_path, seeds=9, observer=told)
+        assert "cannot be read: it is measured anew" in told.lines[-1]
 
 
 def test_runs_are_kept_gone_on_with_and_trained_anew_for_other_settings(tmp_path, monkeypatch):

@@ -95,7 +95,7 @@ def run_experiment(
     folder = Path(out) / (f"{name}-full" if full else name)
     folder.mkdir(parents=True, exist_ok=True)
     about = {"experiment": name, "version": experiment.version, "sizes": sizes}
-    data, seconds = _done(folder, about, observer), 0.0
+    data, seconds = _done(folder, about, experiment, observer), 0.0
     if data is None:
         began = time.monotonic()
         data = experiment.measure(Bench(folder / "runs", session, observer), **sizes)
@@ -107,7 +107,9 @@ def run_experiment(
     return LabResult(name, folder, verdict, data, seconds)
 
 
-def _done(folder: Path, about: Mapping[str, Any], observer: Observer) -> dict[str, Any] | None:
+def _done(
+    folder: Path, about: Mapping[str, Any], experiment: Experiment, observer: Observer
+) -> dict[str, Any] | None:
     """What data.json holds, where it is of the same version and sizes."""
     file = folder / DATA
     if not file.is_file():
@@ -116,7 +118,9 @@ def _done(folder: Path, about: Mapping[str, Any], observer: Observer) -> dict[st
         found = json.loads(file.read_text(encoding="utf-8"))
         same = all(found[key] == json.loads(json.dumps(value)) for key, value in about.items())
         data = found["data"]
-    except (OSError, ValueError, KeyError, TypeError):
+        if same:
+            experiment.judge(data)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
         observer.say(f"{file} cannot be read: it is measured anew")
         return None
     if same:
