@@ -34,14 +34,19 @@ def one(recipe: Recipe, step: int) -> tuple[int, ...]:
     return (INSIDE[step_seed(recipe.seed, step, 0) % len(INSIDE)],)
 
 
+def evenly(recipe: Recipe, step: int) -> tuple[int, ...]:
+    return (INSIDE[0], INSIDE[1:][step_seed(recipe.seed, step, 0) % len(INSIDE[1:])])
+
+
 def every_one(_recipe: Recipe, _step: int) -> tuple[int, ...]:
     return INSIDE
 
 
 ANY: dict[str, Any] = {"any_depth": True}
 WAYS: dict[str, tuple[dict, Callable | None]] = {
-    "the smallest and another, from labels": (ANY, None),
-    "the smallest and another, taught": (ANY | {"taught": 1.0}, None),
+    "the smallest and another, from labels": (ANY, evenly),
+    "the smallest and another, taught": (ANY | {"taught": 1.0}, evenly),
+    "the smallest and another, by 1 / layers": (ANY, None),
     "one inside, from labels": (ANY, one),
     "one inside, taught": (ANY | {"taught": 1.0}, one),
     "all of them, from labels": (ANY, every_one),

@@ -170,10 +170,13 @@ def test_a_step_has_the_gradients_of_all_losses(taught, tmp_path, monkeypatch):
     assert found
 
 
-def test_every_depth_has_its_turn():
-    recipe = override(Recipe(), {"any_depth": True, "inner_layers": [8, 14, 20]})
-    drawn = [inner_at(recipe, step) for step in range(300)]
-    assert all(120 < drawn.count((8, layers)) < 180 for layers in (14, 20))
+def test_every_depth_has_its_turn_and_the_fewer_its_layers_the_oftener():
+    recipe = override(Recipe(), {"any_depth": True, "inner_layers": [8, 14, 20, 32]})
+    drawn = [inner_at(recipe, step) for step in range(1000)]
+    weights = {layers: 1 / layers for layers in (14, 20, 32)}
+    for layers, weight in weights.items():
+        share = weight / sum(weights.values())
+        assert abs(drawn.count((8, layers)) / 1000 - share) < 4 * (share * (1 - share) / 1000) ** 0.5
     assert inner_at(override(recipe, {"inner_layers": [14]}), 0) == (14,)
     assert inner_at(Recipe(), 0) == ()
 

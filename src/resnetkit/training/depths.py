@@ -1,5 +1,6 @@
 """Training of any depth: which of the networks inside a step trains, and what they learn from."""
 
+import random
 from dataclasses import replace
 
 from torch import Tensor
@@ -44,12 +45,14 @@ def inner_at(recipe: Recipe, step: int) -> tuple[int, ...]:
     """Layers of the networks inside that a step trains besides the whole.
 
     The smallest, and another that is drawn by (seed, step), the same on every rank (the sandwich
-    rule: Yu 2019, arXiv 1903.05134, section 3.2).
+    rule: Yu 2019, arXiv 1903.05134, section 3.2). The fewer layers one has the oftener it is drawn,
+    in proportion to 1 / layers: a deeper one costs more, and learns from its neighbours' steps.
     """
     smallest, others = (recipe.depth.inner_layers or ())[:1], (recipe.depth.inner_layers or ())[1:]
     if not others:
         return smallest
-    return (*smallest, others[step_seed(recipe.seed, step, 0) % len(others)])
+    draws = random.Random(step_seed(recipe.seed, step, 0))
+    return (*smallest, *draws.choices(others, [1 / layers for layers in others]))
 
 
 def inner_loss(loss: Loss, logits: Tensor, whole: Tensor, labels: Tensor, taught: float) -> Tensor:
