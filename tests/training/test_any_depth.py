@@ -176,7 +176,9 @@ def test_every_depth_has_its_turn_and_the_fewer_its_layers_the_oftener():
     weights = {layers: 1 / layers for layers in (14, 20, 32)}
     for layers, weight in weights.items():
         share = weight / sum(weights.values())
-        assert abs(drawn.count((8, layers)) / 1000 - share) < 4 * (share * (1 - share) / 1000) ** 0.5
+        assert (
+            abs(drawn.count((8, layers)) / 1000 - share) < 4 * (share * (1 - share) / 1000) ** 0.5
+        )
     assert inner_at(override(recipe, {"inner_layers": [14]}), 0) == (14,)
     assert inner_at(Recipe(), 0) == ()
 
