@@ -26,7 +26,7 @@ from arms import Runs, run_arms, seeded_options
 from commands import rows_of
 from resnetkit.machine import choose_device
 from resnetkit.nets.create import create
-from resnetkit.nets.resnet import ResNet, has_channels_last, with_layout
+from resnetkit.nets.network import Network, has_channels_last, with_layout
 from resnetkit.nets.zoo import spec_of
 from resnetkit.training.observer import Observer
 from resnetkit.training.session import RunResult
@@ -52,7 +52,7 @@ ARMS = {
 }
 
 
-def deepened_by_hand(net: ResNet, *, depths: tuple[int, ...], dirac: bool) -> ResNet:
+def deepened_by_hand(net: Network, *, depths: tuple[int, ...], dirac: bool) -> Network:
     """A deeper plain network with the layers of the shallower one in it."""
     deeper = create(replace(net.spec, depths=depths))
     for stage, old in zip(deeper.stages, net.spec.depths, strict=True):
@@ -68,7 +68,7 @@ def deepened_by_hand(net: ResNet, *, depths: tuple[int, ...], dirac: bool) -> Re
 def trained(arm: str, seed: int) -> dict:
     """How a run went, the seconds of its training, and its accuracy on the test part."""
 
-    def by_hand(net: ResNet, *, depths: tuple[int, ...]) -> ResNet:
+    def by_hand(net: Network, *, depths: tuple[int, ...]) -> Network:
         if net.spec.shortcut != "none":
             return rk.deepen(net, depths=depths)
         return deepened_by_hand(net, depths=depths, dirac=arm == DIRAC)

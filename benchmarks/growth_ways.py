@@ -22,7 +22,7 @@ from arms import run_ways
 from commands import epochs_of
 from growth import EPOCHS, HELD_OUT
 from resnetkit.nets.initialise import zero_branch
-from resnetkit.nets.resnet import ResNet
+from resnetkit.nets.network import Network
 from resnetkit.training import trainer as at_work
 from resnetkit.training.observer import Observer
 from resnetkit.training.session import RunResult
@@ -55,13 +55,13 @@ WAYS: dict[str, dict] = {
 BY_HAND = ("copies", "faster", "raised", "held")
 
 
-def new_blocks(net: ResNet, before: tuple[int, ...]) -> list[torch.nn.Module]:
+def new_blocks(net: Network, before: tuple[int, ...]) -> list[torch.nn.Module]:
     """Those that a network of these depths had not."""
     stages = zip(net.stages, before, strict=True)
     return [block for stage, old in stages for block in list(stage.children())[old:]]
 
 
-def copied(net: ResNet, *, depths: tuple[int, ...]) -> ResNet:
+def copied(net: Network, *, depths: tuple[int, ...]) -> Network:
     """New blocks are copies of old ones of their stage, their branches zero (Gong 2019)."""
     deeper = rk.deepen(net, depths=depths)
     for stage, old in zip(deeper.stages, net.spec.depths, strict=True):
@@ -97,7 +97,7 @@ def by_hand(
                     block.get_submodule("norm2").get_parameter("weight").data.add_(1 / ramp)
             before = growth.spec.depths
 
-    def faster_rates(net: ResNet, decay: float) -> dict:
+    def faster_rates(net: Network, decay: float) -> dict:
         found = rates(net, decay)
         for block in new_blocks(net, (3, 3, 3)):
             found |= {p: faster * found[p] for p in block.get_submodule("norm2").parameters()}

@@ -3,7 +3,8 @@
     python benchmarks/planted_labels.py [--epochs 8]
 
 A tenth of the 60,000 labels is replaced, by any other class (uniform) or by the next one; three
-folds of the recipe `fast` predict every image by a network that has not seen it. The list's own cut
+folds of the recipe `fast` predict every image by a network that has not seen it; and one run, of
+which what it says while it learns is kept (`--dynamics`). The list's own cut
 is set against thresholds of the given class's probability, and against the confident joint
 (Northcutt 2021, arXiv 1911.00068, section 3.1) on the same probabilities. With cleanlab installed
 its list is set beside them. Writes benchmarks/results/planted_labels.json.
@@ -11,6 +12,7 @@ its list is set beside them. Writes benchmarks/results/planted_labels.json.
 
 import argparse
 import csv
+import json
 import tempfile
 from importlib import import_module
 from importlib.util import find_spec
@@ -24,7 +26,7 @@ from resnetkit.label_scores import right_probability
 from resnetkit.machine import choose_device, environment
 from resnetkit.metrics import log_softmax
 from resnetkit.training.observer import Observer
-from turns import keep
+from turns import keep, kept
 
 SHARE, SEED, KINDS = 0.1, 7, ("uniform", "next")
 
@@ -58,8 +60,8 @@ def counted(flagged: np.ndarray, wrong: np.ndarray) -> dict[str, float]:
             "precision": right / max(1, int(flagged.sum()))}  # fmt: skip
 
 
-def judged(run: Path, planted: set[str]) -> dict:
-    with np.load(run / "out_of_fold.npz") as found:
+def judged(file: Path, planted: set[str]) -> dict:
+    with np.load(file) as found:
         logits, labels, paths = found["logits"], found["labels"], found["paths"]
     wrong, chances = np.isin(paths, list(planted)), np.exp(log_softmax(logits.astype(np.float64)))
     given = chances[np.arange(len(labels)), labels]
@@ -75,18 +77,22 @@ def judged(run: Path, planted: set[str]) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--one-run", action="store_true", help="keep what is known of folds")
     options = parser.parse_args()
-    result: dict = {"epochs": options.epochs, "machine": environment(choose_device())}
+    result: dict = kept("planted_labels") if options.one_run else {}
+    result |= {"epochs": options.epochs, "machine": environment(choose_device())}
     for kind in KINDS:
         with tempfile.TemporaryDirectory() as place:
             planted = plant(kind, Path(place) / "planted.csv")
-            run = rk.train(
-                "fashion-mnist", recipe="fast", folds=3, epochs=options.epochs,
-                labels=str(Path(place) / "planted.csv"), out=str(Path(place) / "cv"),
-                observer=Observer(),
-            )  # fmt: skip
-            result[kind] = judged(Path(run.run), planted)
-        print(kind, result[kind], flush=True)
+            common: dict = {"recipe": "fast", "epochs": options.epochs, "observer": Observer(),
+                            "labels": str(Path(place) / "planted.csv")}  # fmt: skip
+            if not options.one_run:
+                cv = rk.train("fashion-mnist", folds=3, out=str(Path(place) / "cv"), **common)
+                result[kind] = judged(Path(cv.run) / "out_of_fold.npz", planted)
+            run = rk.train("fashion-mnist", dynamics=True, out=str(Path(place) / "run"), **common)
+            result[f"{kind}, one run"] = judged(Path(run.run) / "dynamics.npz", planted)
+            told = {name: found for name, found in result.items() if name.startswith(kind)}
+        print(json.dumps(told, indent=1), flush=True)
         keep("planted_labels", result)
 
 

@@ -27,7 +27,7 @@ import resnetkit as rk
 from resnetkit.data.fashion_mnist import find_fashion_mnist
 from resnetkit.data.sources import open_dataset
 from resnetkit.nets.initialise import why_no_identity_start
-from resnetkit.nets.resnet import ResNet, with_layout
+from resnetkit.nets.network import Network, with_layout
 from resnetkit.nets.zoo import spec_of, usual
 
 IMAGES, STEPS, SIDE = 64, 20, 32
@@ -45,7 +45,7 @@ def pictures() -> tuple[torch.Tensor, torch.Tensor]:
     return x.contiguous(memory_format=torch.channels_last), torch.from_numpy(labels[chosen]).long()
 
 
-def runs_at_two_sizes(net: ResNet, usual_size: int) -> bool:
+def runs_at_two_sizes(net: Network, usual_size: int) -> bool:
     """Whether two images of two sizes go forwards and backwards to finite gradients."""
     side = 64 if usual_size > 32 else 24
     for height, width in ((side, side), (side + 9, side + 24)):
@@ -56,7 +56,7 @@ def runs_at_two_sizes(net: ResNet, usual_size: int) -> bool:
     return True
 
 
-def learn(net: ResNet, x: torch.Tensor, labels: torch.Tensor) -> list[float]:
+def learn(net: Network, x: torch.Tensor, labels: torch.Tensor) -> list[float]:
     """The loss before each of 20 steps."""
     rate = 0.005 if net.spec.norm == "group" else 0.02
     optimiser = torch.optim.SGD(net.parameters(), rate, 0.9, nesterov=True, fused=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from resnetkit.columns import giga
 from resnetkit.nets.spec import ResNetSpec
 from resnetkit.nets.summary import summarise
 from resnetkit.nets.zoo import ZOO, usual
@@ -64,8 +65,8 @@ def network_row(name: str) -> tuple[str, ...]:
     size, best = usual(name).size, best_published(name)
     found = summarise(ZOO[name], size, size)
     said = f"{best.top1:.2f}% ({best.source} {best.tag}, {best.image_size} px)" if best else ""
-    giga = f"{found.multiply_adds / 1e9:.2f} G"
-    return f"`{name}`", f"{found.layers}", f"{found.parameters:,}", giga, f"{size} px", said
+    adds = giga(found.multiply_adds)
+    return f"`{name}`", f"{found.layers}", f"{found.parameters:,}", adds, f"{size} px", said
 
 
 def page(language: str) -> str:
@@ -98,8 +99,8 @@ def family_points(family: dict) -> list[tuple[float, float, str]]:
         wanted = (model, family["source"], family["tag"])
         rows = [p for p in published() if (p.model, p.source, p.tag) == wanted and p.top1]
         row = min(rows, key=lambda p: p.image_size)
-        giga = summarise(ZOO[model], row.image_size, row.image_size).multiply_adds / 1e9
-        points.append((giga, row.top1, model))
+        billions = summarise(ZOO[model], row.image_size, row.image_size).multiply_adds / 1e9
+        points.append((billions, row.top1, model))
     return points
 
 

@@ -175,7 +175,7 @@ def test_predictions_that_are_damaged_are_named(folds, tmp_path):
 
 
 def test_what_cannot_be_ranked_says_why(finished_run, folds, tmp_path, capsys):
-    for run, said in ((finished_run, "is one run, whose network has seen its labels"),
+    for run, said in ((finished_run, "is one run, whose network has learned its labels"),
                       (tmp_path / "x", "no such run folder")):  # fmt: skip
         with pytest.raises(rk.UserError, match=said):
             rk.find_label_errors(run)

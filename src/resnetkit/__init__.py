@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from resnetkit.latency import deepest_within
     from resnetkit.nets.create import create
     from resnetkit.nets.depth import deepen
-    from resnetkit.nets.spec import ResNetSpec
+    from resnetkit.nets.spec import MLPSpec, ResNetSpec
     from resnetkit.nets.summary import summarise
     from resnetkit.nets.zoo import models
     from resnetkit.published import published
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Classifier": "classifier",
+    "MLPSpec": "nets.spec",
     "Observer": "training.observer",
     "Recipe": "training.recipe",
     "ResNetSpec": "nets.spec",
@@ -68,10 +69,11 @@ _HOMES = {
 }
 
 __all__ = [
-    "Classifier", "Observer", "Recipe", "ResNetSpec", "Session", "UserError", "average", "bench",
-    "check", "combine", "compare", "convert", "create", "deepen", "deepest_within", "evaluate",
-    "evaluate_depths", "find", "find_label_errors", "find_pictures", "load", "load_weights",
-    "models", "predict", "published", "run_experiment", "state_dict", "summarise", "train",
+    "Classifier", "MLPSpec", "Observer", "Recipe", "ResNetSpec", "Session", "UserError", "average",
+    "bench", "check", "combine", "compare", "convert", "create", "deepen", "deepest_within",
+    "evaluate", "evaluate_depths", "find", "find_label_errors", "find_pictures", "load",
+    "load_weights", "models", "predict", "published", "run_experiment", "state_dict", "summarise",
+    "train",
 ]  # fmt: skip
 
 

@@ -24,8 +24,8 @@ from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.create import blank
 from resnetkit.nets.nested import inner_network, own_statistics
-from resnetkit.nets.resnet import ResNet, with_layout
-from resnetkit.nets.spec import ResNetSpec
+from resnetkit.nets.network import Network, with_layout
+from resnetkit.nets.spec import Spec, read_spec
 from resnetkit.nets.zoo import name_of
 from resnetkit.sums import SUMS, check_sum, require_listed, sums_text
 from resnetkit.weights import INSIDE, load_weights, read_inside
@@ -80,7 +80,7 @@ class Classifier:
     """Calling it on a uint8 NHWC batch gives logits.
 
     Attributes:
-        net: the ResNet, in evaluation mode.
+        net: the network, in evaluation mode.
         transform: the preprocessing.
         classes: names, in the order of the logits.
         training: how it came about.
@@ -91,12 +91,12 @@ class Classifier:
 
     def __init__(
         self,
-        net: ResNet,
+        net: Network,
         transform: Transform,
         classes: tuple[str, ...],
         training: Training | None = None,
         task: Task = "single-label",
-        inner: Mapping[int, ResNet] | None = None,
+        inner: Mapping[int, Network] | None = None,
         calibration: Calibration | None = None,
     ):
         self.calibration = calibration or Calibration()
@@ -106,7 +106,7 @@ class Classifier:
         self.training = training or Training()
 
     @property
-    def spec(self) -> ResNetSpec:
+    def spec(self) -> Spec:
         """The network's spec."""
         return self.net.spec
 
@@ -231,7 +231,7 @@ class Classifier:
         folder = classifier_folder(Path(path))
         config = _read_config(folder)
         where = str(folder / "config.json")
-        spec = ResNetSpec.from_dict(config.spec, where=f"{where}: spec")
+        spec = read_spec(config.spec, where=f"{where}: spec")
         transform = from_plain(Transform, config.transform, where=f"{where}: transform")
         training = from_plain(Training, config.training, where=f"{where}: training")
         if spec.classes != len(config.classes) or spec.channels != transform.channels:
@@ -298,7 +298,7 @@ class _Config:
     calibration: Calibration = field(default_factory=Calibration)
 
 
-def _inner_networks(net: ResNet, depths: Sequence[tuple[int, ...]], folder: Path):
+def _inner_networks(net: Network, depths: Sequence[tuple[int, ...]], folder: Path):
     """The networks inside, as they were saved."""
     found, kept = {}, read_inside(folder / "model.safetensors") if depths else {}
     for each in depths:

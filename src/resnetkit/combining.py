@@ -15,8 +15,8 @@ from resnetkit.ensemble import Ensemble
 from resnetkit.errors import UserError
 from resnetkit.files import check_can_create
 from resnetkit.judged_images import images_to_judge
+from resnetkit.nets.network import Network
 from resnetkit.nets.norms import measure_statistics
-from resnetkit.nets.resnet import ResNet
 
 MEASURED_ON, BATCH = 4096, 128
 """Images that norms are measured on, at the most, and how many at a time."""
@@ -122,7 +122,7 @@ def _check_same_start(members: Sequence[Classifier], runs: Sequence[str]) -> Non
             raise UserError(f"{run} sees its images normalised otherwise than {runs[0]}")
 
 
-def _measure_norms(net: ResNet, images: Source, transform: Transform, workers: int) -> None:
+def _measure_norms(net: Network, images: Source, transform: Transform, workers: int) -> None:
     """On some images of all classes, as a person's files may lie sorted by class."""
     chosen = np.random.default_rng(0).permutation(len(images))[:MEASURED_ON]
     loader = Loader(Subset(images, chosen), transform, BATCH, workers=workers, skip_bad=True)

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from resnetkit.errors import UserError
 from resnetkit.files import write_whole
+from resnetkit.nets.create import build
 from resnetkit.nets.fits import find_fit, likeliest_naming
-from resnetkit.nets.naming import HEAD, Naming, first_convolution, names, why_not_named
-from resnetkit.nets.resnet import ResNet
-from resnetkit.nets.spec import ResNetSpec
+from resnetkit.nets.naming import HEAD, Naming, first_layer, names, why_not_named
+from resnetkit.nets.spec import Spec
 from resnetkit.nets.zoo import ZOO, spec_of
 from resnetkit.pretrained import Pretrained, open_pretrained
 from resnetkit.training.few import counted
@@ -66,10 +66,10 @@ def convert(
     _check_out(Path(out))
     begun = open_pretrained(weights)
     model, spec = _network(begun, model, to)
-    with_names = ResNet(replace(spec, classes=1, channels=1)).state_dict()
+    with_names = build(replace(spec, classes=1, channels=1)).state_dict()
     naming = naming or likeliest_naming(spec, with_names, begun.state)
     sizes = _sizes(spec, begun.state, naming)
-    net = ResNet(replace(spec, **sizes))
+    net = build(replace(spec, **sizes))
     try:
         load_weights(net, begun.state, naming)
         state = state_dict(net, to)
@@ -88,7 +88,7 @@ def _check_out(out: Path) -> None:
         raise UserError(f"cannot write {out}: no folder {out.parent}")
 
 
-def _network(begun: Pretrained, model: str | None, to: Naming) -> tuple[str, ResNetSpec]:
+def _network(begun: Pretrained, model: str | None, to: Naming) -> tuple[str, Spec]:
     """The network's name and spec: as asked for, as the weights say, or the one that they fit.
 
     Of several that they fit any will do, if the library can compute all of them.
@@ -103,9 +103,9 @@ def _network(begun: Pretrained, model: str | None, to: Naming) -> tuple[str, Res
     return " or ".join(fit.models), spec_of(fit.models[0])
 
 
-def _sizes(spec: ResNetSpec, state: dict[str, Tensor], naming: Naming) -> dict[str, int]:
+def _sizes(spec: Spec, state: dict[str, Tensor], naming: Naming) -> dict[str, int]:
     """Classes and channels, where the weights say them."""
-    first = first_convolution(spec)
+    first = first_layer(spec)
     theirs = names(spec, [first, f"{HEAD}bias"], naming)
     head, conv = state.get(theirs[f"{HEAD}bias"]), state.get(theirs[first])
     found = {}

@@ -7,7 +7,7 @@ from resnetkit.config import Precision
 from resnetkit.data.transform import Transform
 from resnetkit.machine import choose_precision
 from resnetkit.nets.folded import FoldedResNet, can_fold
-from resnetkit.nets.resnet import ResNet
+from resnetkit.nets.network import Network
 
 
 class Engine:
@@ -27,7 +27,7 @@ class Engine:
 
     def __init__(
         self,
-        net: ResNet,
+        net: Network,
         transform: Transform,
         precision: Precision = "auto",
         temperature: float = 1.0,

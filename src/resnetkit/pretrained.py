@@ -12,8 +12,8 @@ from resnetkit.errors import UserError
 from resnetkit.hub import HubFiles, fetch, is_hub_name
 from resnetkit.nets.fits import likeliest_naming
 from resnetkit.nets.naming import HEAD, Naming, names
-from resnetkit.nets.resnet import ResNet
-from resnetkit.nets.spec import ResNetSpec
+from resnetkit.nets.network import Network
+from resnetkit.nets.spec import Spec
 from resnetkit.nets.zoo import ZOO, spec_of
 from resnetkit.weights import load_weights, read_state
 
@@ -35,17 +35,17 @@ class Pretrained:
     where: str
     state: dict[str, Tensor]
     model: str | None = None
-    spec: ResNetSpec | None = None
+    spec: Spec | None = None
     classes: tuple[str, ...] | None = None
     transform: Transform | None = None
     ancestors: tuple[str, ...] = ()
 
-    def naming_for(self, net: ResNet) -> Naming:
+    def naming_for(self, net: Network) -> Naming:
         """Whose names the tensors have, told from the names."""
         return likeliest_naming(net.spec, net.state_dict(), self.state)
 
     def load_into(
-        self, net: ResNet, classes: tuple[str, ...], naming: Naming | None = None
+        self, net: Network, classes: tuple[str, ...], naming: Naming | None = None
     ) -> tuple[str, ...]:
         """Load them into a network; the head only for the same classes.
 

@@ -1,4 +1,4 @@
-"""Labels that look wrong, from predictions by networks that have not seen them."""
+"""Labels that look wrong, from what networks say that have not learned them, or not yet."""
 
 import csv
 import io
@@ -12,8 +12,9 @@ from resnetkit.errors import UserError
 from resnetkit.label_scores import right_probability
 from resnetkit.training.folds import FoldsFolder, holds_folds
 from resnetkit.training.images import check_same_data, open_images
+from resnetkit.training.run_folder import RunFolder
 
-OUT_OF_FOLD = ("logits", "labels", "classes", "task", "paths", "indices")
+ARRAYS = ("logits", "labels", "classes", "task", "paths", "indices")
 
 CUT = 0.5
 """A label is suspected where it is less likely right than wrong."""
@@ -44,11 +45,11 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Suspects:
-    """What a cross-validation says of its labels.
+    """What a run or a cross-validation says of its labels.
 
     Attributes:
-        run: the cross-validation's folder.
-        images: that were predicted by a network that had not seen them.
+        run: its folder.
+        images: whose labels were judged.
         found: those below the cut, the likeliest wrong first.
         cut: scores below it are suspected.
         noise: how often labels of one class are thought to be wrong, over all classes.
@@ -62,18 +63,21 @@ class Suspects:
 
 
 def find_label_errors(run: str | Path, *, cut: float = CUT) -> Suspects:
-    """Rank the labels of a cross-validation's images, and list those that look wrong.
+    """Rank the labels of a run's training images, and list those that look wrong.
+
+    Those of a cross-validation are judged by a network that has not seen them; those of one run by
+    what its network said of them while it learned, which costs no further training, and finds less.
 
     Args:
-        run: the folder of a finished `train --folds N`.
+        run: the folder of a finished `train --folds N` or `train --dynamics`.
         cut: a label is listed where the chance that it is right is below this.
 
     Raises:
-        UserError: it is no finished cross-validation, or of images with several classes each.
+        UserError: it is neither, or of images with several classes each.
     """
     if not 0 < cut <= 1:
         raise UserError(f"--cut must be more than 0 and at most 1, not {cut:g}")
-    found = _out_of_fold(Path(run))
+    found = _read_logits(_kept_by(Path(run)))
     labels, names = found["labels"], [str(name) for name in found["classes"]]
     if str(found["task"]) != "single-label":
         raise UserError(f"{run} is of images with several classes each: they cannot be ranked yet")
@@ -89,21 +93,31 @@ def find_label_errors(run: str | Path, *, cut: float = CUT) -> Suspects:
     return Suspects(str(run), len(labels), listed, cut, judged.noise)
 
 
-def _out_of_fold(folder: Path) -> dict[str, np.ndarray]:
-    """The arrays of out_of_fold.npz; raises UserError where there are none."""
+def _kept_by(folder: Path) -> Path:
+    """The file of a run in which logits are kept by image; raises UserError where there is none."""
     if not folder.exists():
         raise UserError(f"no such run folder: {folder}")
-    if not holds_folds(folder):
-        raise UserError(
-            f"{folder} is one run, whose network has seen its labels: train with --folds 3, and "
-            f"every label is judged by a network that has not"
-        )
-    file = FoldsFolder(folder).predictions
+    if holds_folds(folder):
+        file = FoldsFolder(folder).predictions
+    else:
+        run = RunFolder.open(folder)
+        if not run.recipe().dynamics:
+            raise UserError(
+                f"{folder} is one run, whose network has learned its labels: train with --folds 3, "
+                f"and every label is judged by a network that has not; or with --dynamics, and it "
+                f"is judged by what the network said while it learned"
+            )
+        file = run.dynamics
     if not file.is_file():
         raise UserError(f"{folder} is unfinished: resnetkit train --resume --out {folder}")
+    return file
+
+
+def _read_logits(file: Path) -> dict[str, np.ndarray]:
+    """The arrays that are needed of out_of_fold.npz or dynamics.npz; raises UserError."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in OUT_OF_FOLD}
+            found = {name: arrays[name] for name in ARRAYS}
         _check_together(found)
         return found
     except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
@@ -143,7 +157,7 @@ def as_csv(found: Suspects, fill: str) -> str:
 
 def pictures(found: Suspects, data_dir: str | None, most: int) -> list[np.ndarray]:
     """The images of the worst labels, as they are in the data; raises UserError."""
-    folder = FoldsFolder(Path(found.run))
+    folder = RunFolder(Path(found.run))
     dataset = open_images(folder.recipe(), data_dir)
     check_same_data(dataset, folder.data(), folder.path)
     train = dataset.parts["train"]

@@ -8,6 +8,7 @@ from resnetkit.columns import giga, make_table, table_text
 from resnetkit.inference import Prediction
 from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
+from resnetkit.nets.spec import for_size
 from resnetkit.nets.summary import Summary, summarise
 from resnetkit.nets.zoo import ZOO, models, usual
 from resnetkit.published import best_published, published
@@ -33,8 +34,8 @@ def costs(
     changes = {name: value for name, value in changes.items() if value is not None}
     found = []
     for name in models(pattern):
-        spec = replace(ZOO[name], **changes)
         size = image_size or usual(name).size
+        spec = for_size(replace(ZOO[name], **changes), size)
         found.append((name, size, summarise(spec, size, size)))
     return found
 

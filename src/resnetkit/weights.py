@@ -15,8 +15,8 @@ from torch import Tensor
 
 from resnetkit.errors import UserError
 from resnetkit.nets.fits import COUNTER, find_fit
-from resnetkit.nets.naming import HEAD, Naming, first_convolution, names, to_ours, to_theirs
-from resnetkit.nets.resnet import ResNet
+from resnetkit.nets.naming import HEAD, Naming, first_layer, names, to_ours, to_theirs
+from resnetkit.nets.network import Network
 from resnetkit.sums import check_sum, sums_of
 
 WRAPPED = ("state_dict", "model")
@@ -101,7 +101,7 @@ def _unwrapped(state: Any) -> Any:
 
 
 def load_weights(
-    net: ResNet,
+    net: Network,
     state_or_file: Mapping[str, Tensor] | str | Path,
     naming: Naming = "resnetkit",
     *,
@@ -140,7 +140,7 @@ def load_weights(
     for name, called in theirs.items():
         if called in state:
             tensor = to_ours(net.spec, name, state[called], naming)
-            is_first = name == first_convolution(net.spec)
+            is_first = name == first_layer(net.spec)
             loaded[name] = _with_channels(tensor, own[name], notes) if is_first else tensor
     problems = _misfits(own, loaded, theirs, state)
     if naming != "resnetkit":
@@ -154,7 +154,7 @@ def load_weights(
     return tuple(notes)
 
 
-def state_dict(net: ResNet, naming: Naming = "resnetkit") -> dict[str, Tensor]:
+def state_dict(net: Network, naming: Naming = "resnetkit") -> dict[str, Tensor]:
     """A network's tensors under a library's names and in its shapes, so that it runs there.
 
     Raises:

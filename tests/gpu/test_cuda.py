@@ -18,7 +18,7 @@ from resnetkit.data.transform import Transform
 from resnetkit.machine import repeatable
 from resnetkit.nets.create import create
 from resnetkit.nets.depth import deepen
-from resnetkit.nets.resnet import with_layout
+from resnetkit.nets.network import with_layout
 from resnetkit.ranks import Ranks
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import DataRecipe, Recipe

@@ -21,6 +21,7 @@ TINY = {
     "resolution": {"sides": [14, 28], "images": 40, "epochs": 1},
     "generalisation": {"many": 40, "few": 20, "epochs": 1, "long": 2},
     "labels": {"images": 400, "epochs": 1},
+    "fully-connected": {"layers": [4, 6], "images": 40, "epochs": 1},
     "landscape": {"layers": 8, "images": 40, "epochs": 1, "side": 3, "judged": 32},
 }
 """`thousand-layers` is left out: a single step takes as long as all of these."""

@@ -1,9 +1,14 @@
 """What experiments do to networks, checked by itself."""
 
+import pytest
 import torch
 
 import resnetkit as rk
 from resnetkit.lab.experiments import bad_g, batch_size, inside_out, landscape, propagation
+from resnetkit.lab.lenet import LeNet, LeNetSpec, train_lenet
+from resnetkit.lab.pictures import some_pictures
+from resnetkit.training.recipe_files import read_recipe
+from resnetkit.training.settings import override
 
 
 def filled(name="resnet14"):
@@ -77,3 +82,16 @@ def test_rates_follow_the_batch_by_each_rule():
     assert batch_size.settings_of("sqrt", 256)["lr"] == 2 * batch_size.RATE
     assert batch_size.settings_of("linear, cold", 128)["warmup_steps"] == 0
     assert batch_size.settings_of("lars", 256)["optimiser"] == "lars"
+
+
+def test_lenet_learns_and_says_where_it_diverges():
+    recipe = override(read_recipe("default"), {"batch_size": 32, "epochs": 8, "lr": 0.05})
+    pictures, labels = some_pictures(512, None)
+    seen = (pictures[:384], labels[:384])
+    error = train_lenet(LeNetSpec(), recipe, 0, seen, (pictures[384:], labels[384:]))
+    assert error < 0.5
+    wild = override(recipe, {"lr": 1000.0})
+    with pytest.raises(ArithmeticError, match=r"step \d+: .* not finite"):
+        train_lenet(LeNetSpec(), wild, 0, seen, seen)
+    original = LeNet(LeNetSpec(kind="original", classes=3))
+    assert original(pictures[:2]).shape == (2, 3)

@@ -9,6 +9,7 @@ from resnetkit.lab.experiments import (
     batch_size,
     degradation,
     depth_speed,
+    fully_connected,
     function_classes,
     generalisation,
     identity,
@@ -152,12 +153,28 @@ def test_large_batches():
     def judged(small, large, repaired):
         errors = {rule: [small, large] for rule in batch_size.RULES}
         errors |= {rule: [small, repaired] for rule in ("linear", "sqrt", "lars")}
-        data = {"batches": [64, 4096], "errors": errors, "said": {}}
+        data = {"batches": [64, 4096], "errors": errors, "lenet": errors, "said": {}}
         return batch_size.judge(data).outcome
 
     assert judged([0.2, 0.21], [0.6, 0.62], [0.3, 0.31]) == "held"
     assert judged([0.2, 0.21], [0.1, 0.12], [0.3, 0.31]) == "did not hold"
     assert judged([0.2, 0.21], [0.6, 0.62], [0.9, 0.4]) == "undecided"
+
+
+def test_fully_connected():
+    def judged(plain, residual, few=(0.2, 0.21)):
+        ends = {"plain, norm": [few, plain], "residual, norm": [few, residual]}
+        errors = {
+            f"{arm}/{depth}": rows
+            for arm in fully_connected.ARMS
+            for depth, rows in zip((4, 200), ends.get(arm, [few, few]), strict=True)
+        }
+        return fully_connected.judge({"layers": [4, 200], "errors": errors, "said": {}}).outcome
+
+    assert judged([0.8, 0.82], [0.2, 0.21]) == "held"
+    assert judged([0.8, 0.82], [0.3, 0.31]) == "did not hold"
+    assert judged([0.1, 0.12], [0.2, 0.21]) == "did not hold"
+    assert judged([0.9, 0.1], [0.2, 0.21]) == "undecided"
 
 
 def test_generalisation():

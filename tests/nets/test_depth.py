@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 import resnetkit as rk
 from resnetkit.machine import computes_bf16
-from resnetkit.nets.resnet import ResNet, has_channels_last, with_layout
+from resnetkit.nets.network import Network, has_channels_last, with_layout
 from resnetkit.nets.zoo import ZOO
 
 PAIRS = [
@@ -26,7 +26,7 @@ PAIRS = [
 ]
 
 
-def lived_in(name: str, **spec) -> ResNet:
+def lived_in(name: str, **spec) -> Network:
     """A network whose norms have statistics, scales and shifts as if it had been trained."""
     torch.manual_seed(0)
     net = rk.create(replace(ZOO[name], classes=10, **spec))
@@ -39,7 +39,7 @@ def lived_in(name: str, **spec) -> ResNet:
     return net
 
 
-def images(net: ResNet, count: int = 4, side: int = 32) -> torch.Tensor:
+def images(net: Network, count: int = 4, side: int = 32) -> torch.Tensor:
     return torch.randn(count, net.spec.channels, side, side)
 
 

@@ -71,5 +71,5 @@ def test_lists_become_tuples():
 
 @pytest.mark.parametrize("model", [None, 5, ("resnet18",)])
 def test_what_is_no_model_is_refused(model):
-    with pytest.raises(UserError, match="a model is a name or a ResNetSpec"):
+    with pytest.raises(UserError, match="a model is a name, a ResNetSpec or an MLPSpec"):
         create(model)

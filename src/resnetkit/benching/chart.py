@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from resnetkit.benching.results import BenchResult, BenchRow
-from resnetkit.nets.spec import ResNetSpec
+from resnetkit.nets.spec import MLPSpec, ResNetSpec
 from resnetkit.nets.zoo import ZOO
 from resnetkit.report.speed import Point, Slide, draw_speed
 
@@ -48,6 +48,8 @@ def family_of(model: str) -> str:
     spec = ZOO.get(model)
     if spec is None:
         return "others"
+    if isinstance(spec, MLPSpec):
+        return "fully connected"
     if spec.shortcut == "none":
         return "plain"
     if spec.stem == "small":
@@ -74,6 +76,6 @@ def _imagenet_family(model: str, spec: ResNetSpec) -> str:
 
 def prefix_of(family: str) -> str:
     """What a member's name need not repeat."""
-    if family in ("small", "plain", "others"):
+    if family in ("small", "plain", "fully connected", "others"):
         return ""
     return "resnetv2_" if family == "resnetv2" else family.split("-", maxsplit=1)[0]

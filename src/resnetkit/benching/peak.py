@@ -22,7 +22,7 @@ from resnetkit.data.transform import Transform
 from resnetkit.errors import is_out_of_memory
 from resnetkit.machine import ready_machine
 from resnetkit.nets.create import create
-from resnetkit.nets.spec import ResNetSpec
+from resnetkit.nets.spec import read_spec
 
 STEPS = 3
 """The first one makes what the later ones keep."""
@@ -96,7 +96,7 @@ def _in_child(
 def child(asked: dict) -> int:
     """Take the steps that were asked for; returns the most bytes that this process has held."""
     ready_machine("cpu", asked["threads"])
-    net = create(from_plain(ResNetSpec, asked["spec"], where="spec"))
+    net = create(read_spec(asked["spec"]))
     transform = from_plain(Transform, asked["transform"], where="transform")
     step = training_step(net, transform, asked["batch"], asked["precision"], torch.device("cpu"))
     for _ in range(STEPS):

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from resnetkit.machine import available_memory
-from resnetkit.nets.resnet import ResNet
-from resnetkit.nets.spec import ResNetSpec
+from resnetkit.nets.create import build
+from resnetkit.nets.spec import Spec
 
 MOST_AT_A_TIME = 256
 GAIN = 1.05
@@ -50,7 +50,7 @@ def fitting_batch(rate: Callable[[int], float | None], batch: int) -> int | None
     return batch or None
 
 
-def image_bytes(spec: ResNetSpec, size: int) -> int:
+def image_bytes(spec: Spec, size: int) -> int:
     """Memory that an image of `size` pixels takes on its way through the network, about."""
     most = 0
 
@@ -59,9 +59,9 @@ def image_bytes(spec: ResNetSpec, size: int) -> int:
         most = max(most, inputs[0].numel() + output.numel())
 
     with torch.device("meta"), torch.no_grad():
-        net = ResNet(replace(spec, depths=tuple(min(d, 2) for d in spec.depths))).eval()
+        net = build(replace(spec, depths=tuple(min(d, 2) for d in spec.depths))).eval()
         for layer in net.modules():
-            if isinstance(layer, nn.Conv2d):
+            if isinstance(layer, nn.Conv2d | nn.Linear):
                 layer.register_forward_hook(count)
         net(torch.empty(1, spec.channels, size, size))
     return LIVE * _FLOAT * most

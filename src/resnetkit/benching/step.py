@@ -11,7 +11,7 @@ from resnetkit.config import Precision
 from resnetkit.data.loader import Loader
 from resnetkit.data.sources import ArraySource
 from resnetkit.data.transform import Transform
-from resnetkit.nets.resnet import ResNet, with_layout
+from resnetkit.nets.network import Network, with_layout
 from resnetkit.ranks import Ranks
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import DataRecipe, Recipe
@@ -29,7 +29,7 @@ def random_images(count: int, transform: Transform) -> np.ndarray:
 
 
 def training_step(
-    net: ResNet,
+    net: Network,
     transform: Transform,
     batch: int,
     precision: Precision,
@@ -62,5 +62,5 @@ def training_step(
     return lambda: trainer.train_step(images)
 
 
-def _never(_: ResNet):
+def _never(_: Network):
     raise AssertionError("a step alone does not validate")

@@ -11,8 +11,8 @@ from resnetkit.classifier import Classifier
 from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
 from resnetkit.nets.create import create
-from resnetkit.nets.resnet import ResNet
-from resnetkit.nets.spec import ResNetSpec
+from resnetkit.nets.network import Network
+from resnetkit.nets.spec import Spec, for_size
 from resnetkit.nets.zoo import ZOO, models, spec_of, usual
 from resnetkit.published import published
 from resnetkit.sizes import check_side
@@ -51,7 +51,7 @@ class Subject:
     name: str
     kind: Literal["zoo", "run"]
     model: str
-    spec: ResNetSpec
+    spec: Spec
     transform: Transform
     accuracy: Accuracy | None
     folder: Path | None = None
@@ -62,7 +62,7 @@ class Subject:
         """Side of the images in pixels."""
         return self.transform.size
 
-    def network(self) -> ResNet:
+    def network(self) -> Network:
         """The network on the CPU, made anew: with random weights, or those of the folder."""
         if self.folder is None:
             return create(self.spec)
@@ -103,8 +103,9 @@ def _meant(word: str, image_size: int | None) -> list[Subject]:
 
 
 def _of_zoo(name: str, image_size: int | None) -> Subject:
-    spec, images = ZOO[name], usual(name)
+    images = usual(name)
     size = image_size or images.size
+    spec = for_size(ZOO[name], size)
     transform = Transform(size=size, channels=spec.channels, mean=images.mean, std=images.std)
     return Subject(name, "zoo", name, spec, transform, _published_at(name, size))
 
@@ -133,6 +134,8 @@ def _of_classifier(
         accuracy = Accuracy(100 * training.val_top1, judged, digest)
     if image_size and image_size != transform.size:
         transform, accuracy = replace(transform, size=image_size), None
+        if for_size(classifier.spec, image_size) != classifier.spec:
+            raise UserError(f"{name} is for images of {classifier.transform.size} pixels alone")
     return Subject(name, "run", training.model, classifier.spec, transform, accuracy, folder)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from resnetkit.data.sources import Dataset
 from resnetkit.machine import ready_machine
-from resnetkit.nets.resnet import with_layout
+from resnetkit.nets.network import with_layout
 from resnetkit.ranks import Ranks
 from resnetkit.training.images import choose_images, open_images
 from resnetkit.training.observer import Observer

@@ -4,9 +4,16 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from resnetkit.errors import UserError
 from resnetkit.lab.bench import Bench, by_seed, curve
 from resnetkit.lab.experiment import Language, Words
 from resnetkit.report.style import PALETTE, new_figure, plain_axes
+
+LOST = 1.0
+"""Error of a run whose numbers were no longer finite."""
+
+Ends = list[list[float]]
+"""Errors after the last epoch: a list of seeds each."""
 
 Curves = dict[str, list[dict[str, list[float]]]]
 """Arm -> seed by seed: `train` and `val`, errors by epoch."""
@@ -30,6 +37,37 @@ def trained_arms(
         return {key: [1 - value for value in curve(run, f"{key}_top1")] for key in ("train", "val")}
 
     return by_seed(seeds, list(arms), errors)
+
+
+def last_errors(
+    bench: Bench, arms: Mapping[str, dict[str, Any]], seeds: int, key: str = "val"
+) -> dict[str, Any]:
+    """Train every arm by its settings, some of which may diverge.
+
+    Args:
+        bench: that trains.
+        arms: settings of the recipe by arm.
+        seeds: of each.
+        key: `train` or `val`: whose errors.
+
+    Returns:
+        `errors`, by arm and seed, of the last epoch, or LOST; `said`, by arm, where it was lost.
+    """
+    bench.total = seeds * len(arms)
+    said: dict[str, str] = {}
+
+    def error(arm: str, seed: int) -> float:
+        folder = arm.replace("/", "-").replace(", ", "-").replace(" ", "-")
+        try:
+            run = bench.train(folder, seed, **arms[arm])
+        except UserError as stopped:
+            if "not finite" not in str(stopped):
+                raise
+            said[arm] = str(stopped)
+            return LOST
+        return 1 - curve(run, f"{key}_top1")[-1]
+
+    return {"errors": by_seed(seeds, list(arms), error), "said": said}
 
 
 def ends(data: Curves, arm: str, key: str = "val") -> list[float]:
@@ -68,6 +106,26 @@ def draw_arms(
         plain_axes(axes)
     every[0].set_ylabel(ylabel.said(language))
     return figure
+
+
+def draw_ends(axes: Any, places: Sequence[int], lines: Mapping[str, Ends]) -> None:
+    """Mean errors over sizes or depths, on a logarithmic axis, and their range over seeds.
+
+    Args:
+        axes: to draw on.
+        places: sizes or depths.
+        lines: errors at each place by what the legend says.
+    """
+    for (label, rows), colour in zip(lines.items(), PALETTE, strict=False):
+        means = [statistics.fmean(row) for row in rows]
+        axes.plot(places, means, "o-", color=colour, label=label, linewidth=1.2)
+        for place, row in zip(places, rows, strict=True):
+            axes.plot([place, place], [min(row), max(row)], color=colour, linewidth=3, alpha=0.3)
+    axes.set_xscale("log")
+    axes.set_xticks(places, [str(place) for place in places])
+    axes.minorticks_off()
+    axes.yaxis.set_major_formatter(lambda y, _: f"{y:.0%}")
+    plain_axes(axes)
 
 
 VALIDATION_ERROR = Words("validation error", "验证误差")

@@ -20,7 +20,7 @@ from resnetkit.training.observer import Observer
 NAMES = (
     "function-classes", "identity", "propagation", "degradation", "shortcuts", "orders",
     "thousand-layers", "depth-speed", "inside-out", "bad-g", "schedules", "batch-size",
-    "resolution", "generalisation", "labels", "landscape",
+    "resolution", "generalisation", "labels", "fully-connected", "landscape",
 )  # fmt: skip
 """In the order in which a reader meets them."""
 

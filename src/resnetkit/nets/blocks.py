@@ -47,6 +47,16 @@ class Block(nn.Module):
             return Projection(spec, inputs, outputs, stride)
         return ZeroPad(inputs, outputs, stride) if self.changes_shape else nn.Identity()
 
+    @property
+    def branch_end(self) -> nn.Module:
+        """The branch's last convolution or norm: where it is zero so is the branch, and learns.
+
+        Orders (a) and (d) end in a norm (Goyal 2017, arXiv 1706.02677, section 5.1), order (e) in a
+        convolution.
+        """
+        kind = "conv" if self.order == "e" else "norm"
+        return self.get_submodule(f"{kind}{self.convolutions}")
+
     def conv(self, i: int, x: Tensor) -> Tensor:
         """The i-th convolution of the branch, counted from 1."""
         return getattr(self, f"conv{i}")(x)

@@ -6,15 +6,15 @@ from dataclasses import fields, replace
 from resnetkit.errors import UserError
 from resnetkit.nets.create import create
 from resnetkit.nets.initialise import why_no_identity_start, zero_branch
-from resnetkit.nets.resnet import ResNet, has_channels_last, with_layout
-from resnetkit.nets.spec import ResNetSpec
+from resnetkit.nets.network import Network, has_channels_last, with_layout
+from resnetkit.nets.spec import Spec
 from resnetkit.nets.zoo import spec_of
 
-_FREE = ("depths", "channels", "classes", "dropout", "drop_path")
+_FREE = ("depths", "size", "channels", "classes", "dropout", "drop_path")
 """Fields of a spec in which a deeper network may differ; all but depths stay the network's own."""
 
 
-def deepen(net: ResNet, to: str | None = None, *, depths: Sequence[int] | None = None) -> ResNet:
+def deepen(net: Network, to: str | None = None, *, depths: Sequence[int] | None = None) -> Network:
     """A deeper network that computes the same function, bit for bit, and goes on learning.
 
     Blocks are added at the ends of stages, so the tensors of the old ones keep their names. Each
@@ -49,9 +49,7 @@ def deepen(net: ResNet, to: str | None = None, *, depths: Sequence[int] | None =
     return with_layout(deeper, channels_last=has_channels_last(net))
 
 
-def deeper_spec(
-    spec: ResNetSpec, to: str | None = None, depths: Sequence[int] | None = None
-) -> ResNetSpec:
+def deeper_spec(spec: Spec, to: str | None = None, depths: Sequence[int] | None = None) -> Spec:
     """The spec of the deeper network that is asked for.
 
     Raises:
@@ -61,14 +59,16 @@ def deeper_spec(
         raise UserError("say how deep: either the name of a deeper network or depths, not both")
     target = spec_of(to) if to is not None else replace(spec, depths=tuple(depths or ()))
     named = to or f"depths {_dashed(target.depths)}"
-    other = [
-        f"{f.name} {getattr(target, f.name)}, not {getattr(spec, f.name)}"
-        for f in fields(ResNetSpec)
-        if f.name not in _FREE and getattr(target, f.name) != getattr(spec, f.name)
-    ]
     reason = why_no_identity_start(spec)
     if reason:
         raise UserError(f"this network cannot be deepened: {reason}")
+    if type(target) is not type(spec):
+        raise UserError(f"{named} is of another kind: one is fully connected, the other is not")
+    other = [
+        f"{f.name} {getattr(target, f.name)}, not {getattr(spec, f.name)}"
+        for f in fields(spec)
+        if f.name not in _FREE and getattr(target, f.name) != getattr(spec, f.name)
+    ]
     if other:
         raise UserError(f"{named} is of another kind: it has {'; '.join(other)}")
     if target.depths == spec.depths:

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from resnetkit.nets.create import build
 from resnetkit.nets.naming import (
     HEAD,
     NAMINGS,
     Naming,
-    first_convolution,
+    first_layer,
     names,
     to_ours,
     why_not_named,
 )
-from resnetkit.nets.resnet import ResNet
-from resnetkit.nets.spec import ResNetSpec
+from resnetkit.nets.spec import Spec
 from resnetkit.nets.zoo import ZOO
 
 _BLOCK = re.compile(r"(?:stages\.|layer)(\d{1,4})\.(?:blocks\.)?(\d{1,4})\.")
@@ -54,7 +54,7 @@ class Fit:
         return f"nearest is {self.models[0]} under {self.naming} names: {share}"
 
 
-def likeliest_naming(spec: ResNetSpec, ours: Iterable[str], given: Iterable[str]) -> Naming:
+def likeliest_naming(spec: Spec, ours: Iterable[str], given: Iterable[str]) -> Naming:
     """The naming under which a network has the most of the given names."""
     ours, given = list(ours), set(given)
     possible = [naming for naming in NAMINGS if not why_not_named(spec, naming)]
@@ -85,13 +85,13 @@ def _depths(state: Iterable[str]) -> tuple[int, ...]:
 def _compare(model: str, state: Mapping[str, Tensor]) -> Fit:
     spec = ZOO[model]
     with torch.device("meta"):
-        own = ResNet(spec).state_dict()
+        own = build(spec).state_dict()
     naming = likeliest_naming(spec, own, state)
     theirs = names(spec, own, naming)
     head = {called for name, called in theirs.items() if name.startswith(HEAD)}
     own = {n: t for n, t in own.items() if not n.startswith(HEAD) and not n.endswith(COUNTER)}
     given = {n for n in state if not n.endswith(COUNTER) and n not in head}
-    first, found = first_convolution(spec), 0
+    first, found = first_layer(spec), 0
     for name, tensor in own.items():
         if theirs[name] in given:
             ours = to_ours(spec, name, state[theirs[name]], naming)

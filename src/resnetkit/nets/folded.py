@@ -11,6 +11,7 @@ from torch.nn.utils import fuse_conv_bn_weights
 
 from resnetkit.nets.blocks import Block
 from resnetkit.nets.layers import Projection
+from resnetkit.nets.network import Network
 from resnetkit.nets.resnet import ResNet, Stem
 
 _ONEDNN: Any = torch.ops.mkldnn
@@ -37,9 +38,10 @@ class FoldedResNet:
         ValueError: it cannot be folded, see `can_fold`.
     """
 
-    def __init__(self, net: ResNet, dtype: torch.dtype):
+    def __init__(self, net: Network, dtype: torch.dtype):
         if not can_fold(net):
-            raise ValueError("only finite weights and batch norm can be folded")
+            raise ValueError("only convolutions, finite weights and batch norm can be folded")
+        assert isinstance(net, ResNet)
         self.dtype, self.preactivation = dtype, net.spec.preactivation
         with torch.no_grad():
             self._stem = _FoldedStem(net.stem, dtype)
@@ -69,13 +71,15 @@ class FoldedResNet:
         return self.head(self.features(x))
 
 
-def can_fold(net: ResNet) -> bool:
-    """Whether every norm is a linear map once it is trained, and every number is finite.
+def can_fold(net: Network) -> bool:
+    """Whether it has convolutions, norms that are linear once trained, and finite numbers alone.
 
     A fused ReLU makes 0 of what is no number: a broken network would be judged as a healthy one.
     """
-    return net.spec.norm == "batch" and all(
-        bool(tensor.isfinite().all()) for tensor in net.state_dict().values()
+    return (
+        isinstance(net, ResNet)
+        and net.spec.norm == "batch"
+        and all(bool(tensor.isfinite().all()) for tensor in net.state_dict().values())
     )
 
 

@@ -138,9 +138,9 @@ class DropPath(nn.Module):
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> the same shape."""
+        """(N, ...) -> the same shape."""
         if not self.training:
             return x
-        keep = 1 - self.rate
-        kept = torch.empty(len(x), 1, 1, 1, device=x.device).bernoulli_(keep)
+        keep, ones = 1 - self.rate, (1,) * (x.ndim - 1)
+        kept = torch.empty(len(x), *ones, device=x.device).bernoulli_(keep)
         return x * (kept / keep).to(x.dtype)

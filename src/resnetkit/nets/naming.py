@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal, get_args
 
 from resnetkit.errors import UserError, not_one_of
-from resnetkit.nets.spec import ResNetSpec
+from resnetkit.nets.spec import MLPSpec, ResNetSpec, Spec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,17 +33,21 @@ _ALLOWED: dict[tuple[str, str], dict[str, tuple]] = {
 """(library, order) -> what fields of a spec may be for the library to compute the same."""
 
 
-def first_convolution(spec: ResNetSpec) -> str:
+def first_layer(spec: Spec) -> str:
     """The name here of the one tensor whose shape has the channels of the image."""
+    if isinstance(spec, MLPSpec):
+        return "stem.fc.weight"
     return "stem.conv1.weight" if len(spec.stem_widths) > 1 else "stem.conv.weight"
 
 
-def why_not_named(spec: ResNetSpec, naming: Naming) -> str | None:
+def why_not_named(spec: Spec, naming: Naming) -> str | None:
     """Why a library cannot compute such a network; None when it can."""
     if naming == "resnetkit":
         return None
     if naming not in NAMINGS:
         return f"naming {not_one_of(naming, NAMINGS)}"
+    if isinstance(spec, MLPSpec):
+        return f"{naming} has no fully connected network"
     if (naming, spec.order) not in _ALLOWED:
         return f"{naming} has no residual network of order ({spec.order})"
     for field, values in _ALLOWED[naming, spec.order].items():
@@ -52,7 +56,7 @@ def why_not_named(spec: ResNetSpec, naming: Naming) -> str | None:
     return None
 
 
-def names(spec: ResNetSpec, ours: Iterable[str], naming: Naming) -> dict[str, str]:
+def names(spec: Spec, ours: Iterable[str], naming: Naming) -> dict[str, str]:
     """The names of tensors here -> what a library calls them.
 
     Raises:
@@ -63,21 +67,26 @@ def names(spec: ResNetSpec, ours: Iterable[str], naming: Naming) -> dict[str, st
         raise UserError(reason)
     if naming == "resnetkit":
         return {name: name for name in ours}
+    assert isinstance(spec, ResNetSpec)
     rename = _resnetv2 if spec.order == "e" else _resnet
     return {name: rename(spec, name) for name in ours}
 
 
-def to_theirs(spec: ResNetSpec, name: str, tensor: "Tensor", naming: Naming) -> "Tensor":
+def to_theirs(spec: Spec, name: str, tensor: "Tensor", naming: Naming) -> "Tensor":
     """A tensor in the shape that a library keeps it in: timm's v2 head is a 1x1 convolution."""
-    if naming == "timm" and spec.order == "e" and name == f"{HEAD}weight":
+    if naming == "timm" and _is_v2(spec) and name == f"{HEAD}weight":
         return tensor[:, :, None, None]
     return tensor
 
 
-def to_ours(spec: ResNetSpec, name: str, tensor: "Tensor", naming: Naming) -> "Tensor":
+def to_ours(spec: Spec, name: str, tensor: "Tensor", naming: Naming) -> "Tensor":
     """The way back; a tensor of another shape stays as it is."""
-    is_head = naming == "timm" and spec.order == "e" and name == f"{HEAD}weight"
+    is_head = naming == "timm" and _is_v2(spec) and name == f"{HEAD}weight"
     return tensor.flatten(1) if is_head and tensor.shape[2:] == (1, 1) else tensor
+
+
+def _is_v2(spec: Spec) -> bool:
+    return isinstance(spec, ResNetSpec) and spec.order == "e"
 
 
 def _resnet(spec: ResNetSpec, name: str) -> str:

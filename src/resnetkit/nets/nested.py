@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from resnetkit.errors import UserError
 from resnetkit.nets.create import blank
 from resnetkit.nets.initialise import why_no_identity_start
+from resnetkit.nets.network import Network
 from resnetkit.nets.recompute import after, outputs, through
-from resnetkit.nets.resnet import ResNet
-from resnetkit.nets.spec import CONVOLUTIONS, ResNetSpec
+from resnetkit.nets.spec import CONVOLUTIONS, MLPSpec, ResNetSpec, Spec
 
 
-def inner_layers(spec: ResNetSpec) -> tuple[int, ...]:
+def inner_layers(spec: Spec) -> tuple[int, ...]:
     """Layers of the networks inside one that are worth having, the shallowest first.
 
     Half of the blocks of every stage, a quarter, and so on down to one; the whole is left out.
@@ -25,7 +25,7 @@ def inner_layers(spec: ResNetSpec) -> tuple[int, ...]:
     return tuple(reversed(found))
 
 
-def inner_spec(spec: ResNetSpec, layers: int) -> ResNetSpec:
+def inner_spec(spec: Spec, layers: int) -> Spec:
     """The network of so many layers inside another, with about the same part of each stage.
 
     A deeper one of them contains every shallower one.
@@ -35,6 +35,7 @@ def inner_spec(spec: ResNetSpec, layers: int) -> ResNetSpec:
             a block cannot be left out.
     """
     check_nested(spec)
+    assert isinstance(spec, ResNetSpec)
     a_block, stages = CONVOLUTIONS[spec.block], len(spec.depths)
     fewest, most = 2 + a_block * stages, spec.layers
     blocks, odd = divmod(layers - 2, a_block)
@@ -50,14 +51,16 @@ def inner_spec(spec: ResNetSpec, layers: int) -> ResNetSpec:
     return replace(spec, depths=tuple(depths))
 
 
-def check_nested(spec: ResNetSpec) -> None:
-    """Raise UserError for a network that does not contain shallower ones."""
+def check_nested(spec: Spec) -> None:
+    """Raise UserError for a network that shallower ones are not taken from."""
     reason = why_no_identity_start(spec)
+    if isinstance(spec, MLPSpec):
+        reason = "a fully connected network is not cut"
     if reason:
         raise UserError(f"this network is of one depth: {reason}")
 
 
-def inner_network(net: ResNet, spec: ResNetSpec) -> ResNet:
+def inner_network(net: Network, spec: Spec) -> Network:
     """The network inside another that a spec says.
 
     Its stem and its blocks in the first stage are the other's own, and so are all its parameters.
@@ -83,7 +86,7 @@ def inner_network(net: ResNet, spec: ResNetSpec) -> ResNet:
     return inner.train(net.training)
 
 
-def own_statistics(inner: ResNet, net: ResNet) -> dict[str, Tensor]:
+def own_statistics(inner: Network, net: Network) -> dict[str, Tensor]:
     """The buffers of a network inside another that are not the other's, by their names."""
     theirs = set(net.buffers())
     return {name: buffer for name, buffer in inner.named_buffers() if buffer not in theirs}
@@ -97,7 +100,7 @@ class Nested(nn.Module):
         inner: those inside by their layers, as text; their parameters are those of the whole.
     """
 
-    def __init__(self, net: ResNet, layers: Iterable[int] = ()):
+    def __init__(self, net: Network, layers: Iterable[int] = ()):
         super().__init__()
         self.net = net
         self.inner = nn.ModuleDict(
@@ -105,9 +108,9 @@ class Nested(nn.Module):
         )
 
     @property
-    def all(self) -> list[ResNet]:
+    def all(self) -> list[Network]:
         """The whole, then those inside it."""
-        return [net for net in (self.net, *self.inner.values()) if isinstance(net, ResNet)]
+        return [net for net in (self.net, *self.inner.values()) if isinstance(net, Network)]
 
     def forward(self, x: Tensor, *layers: int) -> tuple[Tensor, ...]:
         """What the head of the whole reads, (N, features); logits (N, classes) of the whole, then

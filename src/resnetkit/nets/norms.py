@@ -14,7 +14,7 @@ def measure_statistics(net: nn.Module, batches: Iterable[Tensor]) -> None:
         net: is left in the mode it was in.
         batches: float (N, channels, H, W), normalised, of more than one image each.
     """
-    norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+    norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     momenta, training = [norm.momentum for norm in norms], net.training
     for norm in norms:
         norm.reset_running_stats()

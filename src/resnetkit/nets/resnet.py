@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from resnetkit.nets.blocks import Block, make_block
-from resnetkit.nets.initialise import initialise
 from resnetkit.nets.layers import make_antialias, make_norm
-from resnetkit.nets.recompute import through
+from resnetkit.nets.network import Network
 from resnetkit.nets.spec import ResNetSpec
 
 
@@ -48,41 +46,15 @@ class Stem(nn.Module):
         return getattr(self, f"norm{number}")(getattr(self, f"conv{number}")(x))
 
 
-class ResNet(nn.Module):
-    """A residual network, or its plain twin without shortcuts.
+class ResNet(Network):
+    """A residual network, or its plain twin without shortcuts. Any height and width >= 1."""
 
-    Attributes:
-        spec: the ResNetSpec that it was made from.
-        head: the last linear layer; `net.head(net.features(x))` equals `net(x)`.
-        segments: how many blocks are computed anew together in the backward pass, from the first
-            on, instead of keeping what is inside them: less memory, up to a third more time, the
-            same bits (`recompute.py`). By default none are.
-    """
+    spec: ResNetSpec
+    stem: Stem
 
     def __init__(self, spec: ResNetSpec):
-        super().__init__()
-        self.spec = spec
-        self.segments: tuple[int, ...] = ()
-        self.stem = Stem(spec)
-        self.stages = nn.ModuleList(nn.Sequential(*blocks) for blocks in _stages(spec))
-        self.norm = make_norm(spec, spec.features) if spec.order == "e" else nn.Identity()
-        self.dropout = nn.Dropout(spec.dropout) if spec.dropout else nn.Identity()
-        self.head = nn.Linear(spec.features, spec.classes)
-        initialise(self)
-
-    @property
-    def layers(self) -> int:
-        """The number of layers as the field counts them."""
-        return self.spec.layers
-
-    @property
-    def blocks(self) -> list[nn.Module]:
-        """All blocks, from the image to the head."""
-        return [block for stage in self.stages for block in stage.children()]
-
-    def features(self, x: Tensor) -> Tensor:
-        """Pooled features: (N, channels, H, W) -> (N, spec.features). Any H, W >= 1."""
-        return self.pooled(through(self.blocks, self.segments, self.stem(x)))
+        norm = make_norm(spec, spec.features) if spec.order == "e" else nn.Identity()
+        super().__init__(spec, Stem(spec), _stages(spec), norm)
 
     def pooled(self, x: Tensor) -> Tensor:
         """What comes from the last block -> pooled features (N, spec.features)."""
@@ -90,22 +62,6 @@ class ResNet(nn.Module):
         if self.spec.preactivation:
             x = functional.relu(x)
         return self.dropout(x.mean(dim=(2, 3)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits: (N, channels, H, W) -> (N, classes)."""
-        return self.head(self.features(x))
-
-
-def with_layout(net: ResNet, *, channels_last: bool) -> ResNet:
-    """The network with its weights laid out for images as NHWC or as NCHW in memory."""
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    return net.to(memory_format=layout)  # ty: ignore[no-matching-overload]
-
-
-def has_channels_last(net: ResNet) -> bool:
-    """Whether the weights are laid out for images as NHWC in memory."""
-    layout = torch.channels_last
-    return all(p.is_contiguous(memory_format=layout) for p in net.parameters() if p.ndim == 4)
 
 
 def _stem_convolutions(spec: ResNetSpec) -> list[tuple[int, int, int, int]]:

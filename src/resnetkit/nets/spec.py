@@ -1,6 +1,6 @@
-"""`ResNetSpec`: one frozen dataclass that says a residual network whole."""
+"""`ResNetSpec` and `MLPSpec`: a frozen dataclass that says a network whole."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -152,3 +152,71 @@ class ResNetSpec:
     def from_dict(cls, data: dict, *, where: str = "spec") -> "ResNetSpec":
         """The spec from plain data; unknown keys and wrong types raise UserError."""
         return from_plain(cls, data, where=where)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MLPSpec:
+    """A fully connected network on images, residual or plain.
+
+    A layer from the pixels, blocks of two layers of one width, a linear head. A block is
+    x + g(x) in the order of He 2016 (arXiv 1603.05027, figure 4e): norm, ReLU, layer, twice.
+
+    Raises UserError (a ValueError) when made from values that describe no network.
+    """
+
+    depths: tuple[int, ...] = option((2,), "how many blocks, a single number", least=1, most=10_000)
+    width: int = option(256, "of every layer between pixels and head", least=1, most=100_000)
+    shortcut: Literal["identity", "none"] = option("identity", "none: a plain network, g(x) alone")
+    norm: Literal["none", "batch", "layer"] = option("batch", "over the batch, or over the layer")
+    dropout: float = option(
+        0.0, "in training: share of the head's inputs left out", least=0, most=0.99
+    )
+    drop_path: float = option(
+        0.0,
+        "in training: how often the last block's branch is left out; the linear rule",
+        least=0,
+        most=0.99,
+    )
+    size: int = option(28, "side of the images in pixels: no other fits", least=1)
+    channels: int = option(1, "channels of the input", least=1, most=10_000)
+    classes: int = option(10, "outputs of the head", least=1, most=10_000_000)
+
+    def __post_init__(self):
+        """Check that the values describe a network."""
+        check_types(self)
+        check_ranges(self)
+        if len(self.depths) != 1:
+            raise UserError(f"depths of a fully connected network is one number: {self.depths}")
+
+    @property
+    def features(self) -> int:
+        """Length of the vector that the head reads."""
+        return self.width
+
+    @property
+    def layers(self) -> int:
+        """The layer from the pixels, two a block, the head."""
+        return 2 + 2 * self.depths[0]
+
+    @property
+    def draws(self) -> bool:
+        """Whether training leaves out what is drawn by chance."""
+        return self.dropout > 0 or self.drop_path > 0
+
+    def to_dict(self) -> dict:
+        """The spec as plain data, for JSON."""
+        return to_plain(self)
+
+
+Spec = ResNetSpec | MLPSpec
+
+
+def read_spec(data: dict, *, where: str = "spec") -> Spec:
+    """The spec that `to_dict` made plain data of; what is none raises UserError."""
+    kind = MLPSpec if isinstance(data, dict) and "width" in data else ResNetSpec
+    return from_plain(kind, data, where=where)
+
+
+def for_size(spec: Spec, size: int) -> Spec:
+    """The spec for images of so many pixels a side: a convolutional network takes any."""
+    return replace(spec, size=size) if isinstance(spec, MLPSpec) else spec

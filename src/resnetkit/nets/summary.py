@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from resnetkit.nets.resnet import ResNet
-from resnetkit.nets.spec import ResNetSpec
+from resnetkit.nets.create import build
+from resnetkit.nets.spec import Spec
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Summary:
     narrowest: int
 
 
-def summarise(spec: ResNetSpec, height: int, width: int) -> Summary:
+def summarise(spec: Spec, height: int, width: int) -> Summary:
     """Count by running the real network on torch's meta device, which computes shapes alone.
 
     All blocks of a stage after its first are equal: one of them is run and counted for all.
@@ -47,16 +47,19 @@ def summarise(spec: ResNetSpec, height: int, width: int) -> Summary:
     Returns:
         Shapes are (channels, height, width), and (n,) after pooling. A multiply-add is one
         multiplication with its addition, counted in convolutions and linear layers.
+
+    Raises:
+        UserError: a fully connected network is for images of another size.
     """
     with torch.device("meta"):
-        net = ResNet(replace(spec, depths=tuple(min(d, 2) for d in spec.depths))).eval()
+        net = build(replace(spec, depths=tuple(min(d, 2) for d in spec.depths))).eval()
         image = torch.empty(1, spec.channels, height, width)
     parts = [_Part("stem", net.stem, 1)]
     for i, (stage, depth) in enumerate(zip(net.stages, spec.depths, strict=True), 1):
         name = f"stage {i}: {depth} block{'s' if depth > 1 else ''}"
         first, *rest = stage.children()
         parts += [_Part(name, first, 1), *(_Part(name, block, depth - 1) for block in rest)]
-    if spec.order == "e":
+    if not isinstance(net.norm, nn.Identity):
         parts.append(_Part("norm, ReLU", net.norm, 1))
     parts.append(_Part("head", net.head, 1))
     _without_norms(net.stem, *net.stages)
@@ -99,7 +102,7 @@ def _without_norms(*parts: nn.Module) -> None:
     """Leave the norms out: they change no shape, and are slow on the meta device."""
     for parent in [module for part in parts for module in part.modules()]:
         for name, child in list(parent.named_children()):
-            if isinstance(child, nn.BatchNorm2d | nn.GroupNorm):
+            if isinstance(child, nn.BatchNorm2d | nn.GroupNorm | nn.BatchNorm1d | nn.LayerNorm):
                 setattr(parent, name, nn.Identity())
 
 

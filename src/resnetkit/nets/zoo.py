@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from resnetkit.errors import UserError, nearest
-from resnetkit.nets.spec import Block, ResNetSpec
+from resnetkit.nets.spec import Block, MLPSpec, ResNetSpec, Spec
 
 _DEPTHS: dict[int, tuple[Block, tuple[int, ...]]] = {
     10: ("basic", (1, 1, 1, 1)),
@@ -211,10 +211,14 @@ _VARIANTS = {
     "wrn40_8": _wrn(40, 8),
 }
 
-ZOO: dict[str, ResNetSpec] = (
+_DENSE = {"mlp": MLPSpec(shortcut="none"), "resmlp": MLPSpec()}
+"""Fully connected; of other widths and depths by `--width`, `--depths`."""
+
+ZOO: dict[str, Spec] = (
     _HE
     | _VARIANTS
     | {name.replace("resnet", "plain"): replace(s, shortcut="none") for name, s in _HE.items()}
+    | _DENSE
 )
 
 
@@ -230,13 +234,17 @@ class Usual:
 _IMAGENET = Usual(224)
 _HALF = Usual(224, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _CIFAR = Usual(32, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
+_FASHION = Usual(28, (0.286,), (0.353,))
 _RS_SIZES = {"50": 160, "101": 192, "152": 256, "200": 256, "270": 256, "350": 256, "420": 320}
 """Bello 2021, table 8: larger networks are made for larger images."""
 
 
 def usual(name: str) -> Usual:
     """The usual images of a network of the zoo."""
-    if ZOO[name].stem == "small":
+    spec = ZOO[name]
+    if isinstance(spec, MLPSpec):
+        return _FASHION
+    if spec.stem == "small":
         return _CIFAR
     if name.startswith("resnetrs"):
         return replace(_IMAGENET, size=_RS_SIZES[name.removeprefix("resnetrs")])
@@ -255,14 +263,17 @@ def models(pattern: str = "*") -> list[str]:
     return names
 
 
-def name_of(spec: ResNetSpec) -> str | None:
+def name_of(spec: Spec) -> str | None:
     """The name of a network in the zoo, whatever its channels, classes and dropout; or None."""
     own = {"channels": spec.channels, "classes": spec.classes, "dropout": spec.dropout,
            "drop_path": spec.drop_path}  # fmt: skip
-    return next((name for name, known in ZOO.items() if replace(known, **own) == spec), None)
+    if isinstance(spec, MLPSpec):
+        own["size"] = spec.size
+    kin = {name: known for name, known in ZOO.items() if type(known) is type(spec)}
+    return next((name for name, known in kin.items() if replace(known, **own) == spec), None)
 
 
-def spec_of(model: str) -> ResNetSpec:
+def spec_of(model: str) -> Spec:
     """The spec behind a name of the zoo; raises UserError with the nearest names."""
     if model not in ZOO:
         raise UserError(f"unknown model {model!r}; {nearest(model, ZOO)}")

@@ -8,13 +8,13 @@ from torch import Tensor
 from resnetkit.data.augment import step_seed
 from resnetkit.errors import UserError
 from resnetkit.nets.nested import Nested, check_nested, inner_layers, inner_spec
-from resnetkit.nets.resnet import ResNet
-from resnetkit.nets.spec import ResNetSpec
+from resnetkit.nets.network import Network
+from resnetkit.nets.spec import Spec
 from resnetkit.training.loss import Loss
 from resnetkit.training.recipe import Recipe
 
 
-def decided(recipe: Recipe, spec: ResNetSpec) -> Recipe:
+def decided(recipe: Recipe, spec: Spec) -> Recipe:
     """The recipe with the depths named that it trains besides the whole.
 
     Raises:
@@ -36,7 +36,7 @@ def decided(recipe: Recipe, spec: ResNetSpec) -> Recipe:
     return replace(recipe, depth=replace(recipe.depth, inner_layers=tuple(sorted(layers))))
 
 
-def with_inner(net: ResNet, recipe: Recipe) -> Nested:
+def with_inner(net: Network, recipe: Recipe) -> Nested:
     """A network with those inside it that are trained with it."""
     return Nested(net, recipe.depth.inner_layers or ())
 

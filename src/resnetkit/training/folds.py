@@ -15,7 +15,7 @@ from resnetkit import inference
 from resnetkit.classifier import Classifier
 from resnetkit.config import to_plain
 from resnetkit.data import prepare
-from resnetkit.data.sources import Dataset, Source, Subset
+from resnetkit.data.sources import Dataset, Source
 from resnetkit.errors import UserError
 from resnetkit.files import (
     check_can_create,
@@ -26,7 +26,14 @@ from resnetkit.files import (
 )
 from resnetkit.machine import ready_machine
 from resnetkit.ranks import Ranks
-from resnetkit.training.images import check_classes, check_same_data, choose_images, open_images
+from resnetkit.training.images import (
+    check_classes,
+    check_same_data,
+    choose_images,
+    named_by_image,
+    open_images,
+    places_of,
+)
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.run_folder import DataRecord, RunFolder, free_name, read_metrics
@@ -299,34 +306,16 @@ def _predict_out_of_fold(
                 classifier, held, classifier.transform, batch_size=recipe.batch_size,
                 workers=workers, skip_bad=False, advance=advance,
             )  # fmt: skip
-        indices.append(_positions(held, dataset.parts["train"])[found.indices])
+        indices.append(places_of(held, dataset.parts["train"])[found.indices])
         logits.append(found.outputs)
         folds.append(np.full(len(found.indices), number))
     order = np.argsort(np.concatenate(indices))
     place, given = np.concatenate(indices)[order], np.concatenate(logits)[order]
-    train = dataset.parts["train"]
-    return {
-        "paths": np.array([train.name(i) for i in place], np.str_),
-        "indices": place,
-        "labels": train.labels[place],
-        "fold": np.concatenate(folds)[order],
-        "logits": given,
-        "probabilities": inference.probabilities(given, dataset.task).astype(np.float32),
-        "classes": np.array(dataset.classes, np.str_),
-        "task": np.array(dataset.task, np.str_),
-    }
+    return named_by_image(dataset, place, given) | {"fold": np.concatenate(folds)[order]}
 
 
 def _held_out(dataset: Dataset, run: RunFolder) -> Source:
     return choose_images(dataset, run.recipe(), run.data().skipped)["val"]
-
-
-def _positions(source: Source, whole: Source) -> np.ndarray:
-    """Where the images of a subset lie in the whole that it was taken from."""
-    place = np.arange(len(source))
-    while source is not whole and isinstance(source, Subset):
-        place, source = source.chosen[place], source.source
-    return place
 
 
 def _summary(folder: FoldsFolder, recipe: Recipe, found: dict[str, np.ndarray]) -> dict:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from resnetkit.nets.nested import Nested
-from resnetkit.nets.resnet import ResNet
+from resnetkit.nets.network import Network
+from resnetkit.nets.spec import for_size
 from resnetkit.training.recipe import Recipe
 
 _TRIED = (2, 4)  # images; their difference is what one takes
@@ -75,12 +76,12 @@ def together(nested: Nested, recipe: Recipe) -> list[Footprint]:
     return [footprint(nested.net, recipe), *inner]
 
 
-def shared_blocks(inner: ResNet) -> int:
+def shared_blocks(inner: Network) -> int:
     """Blocks of a network inside another that are the other's, and are computed with it."""
     return inner.spec.depths[0]
 
 
-def footprint(net: ResNet, recipe: Recipe, *, shared: int = 0) -> Footprint:
+def footprint(net: Network, recipe: Recipe, *, shared: int = 0) -> Footprint:
     """Measure what an image leaves behind, in two small batches.
 
     Args:
@@ -90,6 +91,7 @@ def footprint(net: ResNet, recipe: Recipe, *, shared: int = 0) -> Footprint:
     """
     whole = recipe.data.image_size or 1
     side = min(whole, _MOST_SIDE)
+    side = whole if for_size(net.spec, side) != net.spec else side
     small, large = (_kept_bytes(net, recipe, count, side) for count in _TRIED)
     larger = whole**2 / side**2 / (_TRIED[1] - _TRIED[0])
     kept, inputs = (
@@ -100,7 +102,7 @@ def footprint(net: ResNet, recipe: Recipe, *, shared: int = 0) -> Footprint:
     return Footprint(tuple(inputs[shared:]), tuple(kept[1 + shared : -1]), stem + kept[-1])
 
 
-def _kept_bytes(net: ResNet, recipe: Recipe, count: int, side: int) -> tuple[list[int], list[int]]:
+def _kept_bytes(net: Network, recipe: Recipe, count: int, side: int) -> tuple[list[int], list[int]]:
     """Bytes that stem, blocks and head keep of some images; bytes that come into the blocks.
 
     What two parts keep counts for the first of them.

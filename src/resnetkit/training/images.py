@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from resnetkit import inference
 from resnetkit.data import prepare
 from resnetkit.data.decode import BadImage
 from resnetkit.data.folds import hold_out
@@ -148,3 +149,33 @@ def check_same_data(dataset: Dataset, record: DataRecord, run: Path) -> None:
                 f"{run}: the {part} images of {dataset.location} are not those it began with; "
                 f"bring them back, or start anew with another --out"
             )
+
+
+def places_of(source: Source, whole: Source) -> np.ndarray:
+    """Where the images of a subset lie in the whole that it was taken from."""
+    place = np.arange(len(source))
+    while source is not whole and isinstance(source, Subset):
+        place, source = source.chosen[place], source.source
+    return place
+
+
+def named_by_image(
+    dataset: Dataset, place: np.ndarray, logits: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Logits of training images, with what they are of: arrays for a .npz.
+
+    Args:
+        dataset: the images.
+        place: of each among all training images, (n,).
+        logits: (n, classes).
+    """
+    train = dataset.parts["train"]
+    return {
+        "paths": np.array([train.name(i) for i in place], np.str_),
+        "indices": place,
+        "labels": train.labels[place],
+        "logits": logits,
+        "probabilities": inference.probabilities(logits, dataset.task).astype(np.float32),
+        "classes": np.array(dataset.classes, np.str_),
+        "task": np.array(dataset.task, np.str_),
+    }

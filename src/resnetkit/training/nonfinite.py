@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from resnetkit.nets.resnet import ResNet
+from resnetkit.nets.network import Network
 
 MOST_NAMED = 8
 """Up to so many of the batch's indices are named in an error's line."""
@@ -57,7 +57,7 @@ class ForwardWatch:
             handle.remove()
 
 
-def first_bad_gradient(net: ResNet) -> str:
+def first_bad_gradient(net: Network) -> str:
     """The parameter nearest to the loss whose gradient is not finite; empty when all are."""
     for name, parameter in reversed(list(net.named_parameters())):
         if parameter.grad is not None and not parameter.grad.isfinite().all():

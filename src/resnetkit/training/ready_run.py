@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from resnetkit import inference
@@ -11,11 +12,14 @@ from resnetkit.data.cache import Store
 from resnetkit.data.loader import Loader
 from resnetkit.data.sources import Dataset, Source
 from resnetkit.data.transform import Transform
-from resnetkit.nets.resnet import ResNet, with_layout
+from resnetkit.files import write_arrays
+from resnetkit.nets.network import Network, with_layout
 from resnetkit.ranks import Ranks
 from resnetkit.training import checkpoint
 from resnetkit.training.balance import BALANCED
+from resnetkit.training.dynamics import Dynamics
 from resnetkit.training.few import counted, few
+from resnetkit.training.images import named_by_image, places_of
 from resnetkit.training.keeping import keep_images, troubles
 from resnetkit.training.loss import Loss
 from resnetkit.training.observer import Observer
@@ -44,7 +48,7 @@ class ReadyRun:
     record: DataRecord
     transform: Transform
 
-    def train(self, run: RunFolder, net: ResNet, state: checkpoint.State | None) -> RunResult:
+    def train(self, run: RunFolder, net: Network, state: checkpoint.State | None) -> RunResult:
         """Train to the end or to an interruption, and leave the Classifier."""
         recipe = self.recipe
         net = with_layout(net.to(self.place.device), channels_last=recipe.channels_last)
@@ -66,6 +70,8 @@ class ReadyRun:
         for trouble in troubles(store):
             self.observer.say(trouble)
         if interrupted is None:
+            if trainer.dynamics:
+                self._keep_dynamics(run, trainer.dynamics)
             classifier = self._classifier(trainer, sources["val"])
             self.ranks.lead(lambda: classifier.save(run.classifier))
         return RunResult(
@@ -80,7 +86,7 @@ class ReadyRun:
             waiting=round(trainer.waiting.share, 4),
         )
 
-    def trainer(self, net: ResNet, sources: dict[str, Source], run: RunFolder) -> Trainer:
+    def trainer(self, net: Network, sources: dict[str, Source], run: RunFolder) -> Trainer:
         """What trains the network on these images, which may be kept decoded."""
         recipe, transform = self.recipe, self.transform
         seen = replace(transform, size=recipe.data.image_size or transform.size)
@@ -91,7 +97,7 @@ class ReadyRun:
             balanced=recipe.balance.sampling == BALANCED,
         )  # fmt: skip
 
-        def validate(net: ResNet):
+        def validate(net: Network):
             judge = Classifier(net, transform, self.record.classes)
             return judge.evaluate(
                 sources["val"],
@@ -123,6 +129,18 @@ class ReadyRun:
                 trainer.observer.close()
         return None
 
+    def _keep_dynamics(self, run: RunFolder, dynamics: Dynamics) -> None:
+        """Write the mean of what was said of every image; all ranks come here together."""
+        sums = {
+            name: torch.cat(self.ranks.gather(own[None])).sum(0).cpu().numpy()
+            for name, own in dynamics.tensors().items()
+        }
+        seen = np.flatnonzero(sums["times"])
+        logits = sums["logits"][seen] / sums["times"][seen, None]
+        place = places_of(self.sources["train"], self.dataset.parts["train"])[seen]
+        arrays = named_by_image(self.dataset, place, logits)
+        self.ranks.lead(lambda: write_arrays(run.dynamics, arrays))
+
     def _classifier(self, trainer: Trainer, val: Source) -> Classifier:
         """What the run was for; all ranks make it together."""
         training = self._training(trainer)
@@ -136,7 +154,9 @@ class ReadyRun:
         )  # fmt: skip
         return made
 
-    def _announce(self, run: RunFolder, trainer: Trainer, net: ResNet, store: Store | None) -> None:
+    def _announce(
+        self, run: RunFolder, trainer: Trainer, net: Network, store: Store | None
+    ) -> None:
         recipe, images = self.recipe, {p: len(s) for p, s in self.sources.items()}
         parameters = sum(p.numel() for p in net.parameters())
         self.observer.say(

@@ -245,6 +245,14 @@ class Recipe:
     depths: tuple[int, ...] | None = option(
         None, "blocks in each stage, such as 3,4,6,3; by default the network's own", least=1
     )
+    width: int | None = option(
+        None, "of the layers of a fully connected network; by default 256", least=1, most=100_000
+    )
+    norm: Literal["batch", "group", "layer", "none"] | None = option(
+        None,
+        "batch or group; of a fully connected network batch, layer or none; by default the "
+        "network's own",
+    )
     shortcut: Shortcut | None = option(
         None,
         "A: zeros for new channels; B: 1x1 convolutions where the shape changes; C: everywhere; "
@@ -263,6 +271,9 @@ class Recipe:
     sync_bn: bool = option(False, "batch norm over the images of all ranks, not of each rank's")
     on_nonfinite: Literal["stop", "rollback"] = option(
         "stop", "rollback: back to the epoch's start with half the rate, three times at most"
+    )
+    dynamics: bool = option(
+        False, "keep what the network says of its training images, for resnetkit labels"
     )
     identity_start: bool = option(False, "begin with every residual block as the identity")
     drop_path: float | None = option(
@@ -313,6 +324,10 @@ class Recipe:
             raise UserError("--freeze keeps what --weights brings: give --weights as well")
         if self.unfreeze_at is not None and self.freeze == "none":
             raise UserError("unfreeze_at is for a run that begins with --freeze")
+        mixing = {name: getattr(self.augmentation, name) for name in ("mixup", "cutmix")}
+        if self.dynamics and any(mixing.values()):
+            named = " and ".join(name for name, value in mixing.items() if value)
+            raise UserError(f"dynamics are of single images: leave it out, or set {named} to 0")
         if self.depth.any_depth and self.growth.grow_at:
             raise UserError("a network of any depth has its depth from the start: it cannot grow")
         self.teaching.check_balance(self.balance)

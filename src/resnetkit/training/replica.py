@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from resnetkit.errors import UserError
-from resnetkit.nets.resnet import ResNet
+from resnetkit.nets.network import Network
 from resnetkit.ranks import Ranks
 from resnetkit.training.depths import with_inner
 from resnetkit.training.freeze import frozen_at, set_frozen, train_mode
@@ -35,7 +35,7 @@ class Replica:
         steps: of the whole run.
     """
 
-    def __init__(self, net: ResNet, recipe: Recipe, ranks: Ranks, steps: int):
+    def __init__(self, net: Network, recipe: Recipe, ranks: Ranks, steps: int):
         self.net, self.recipe, self.ranks, self.steps = net, recipe, ranks, steps
         self.nested = with_inner(net, recipe)
         if recipe.sync_bn:

@@ -8,7 +8,7 @@ import torch
 from resnetkit.errors import UserError
 from resnetkit.machine import available_memory
 from resnetkit.nets.nested import Nested
-from resnetkit.nets.resnet import ResNet
+from resnetkit.nets.network import Network
 from resnetkit.ranks import Ranks
 from resnetkit.sizes import gigabytes, parse_size
 from resnetkit.training.footprint import Footprint, footprint, shared_blocks, together
@@ -58,7 +58,7 @@ class Room:
         )
         return _fixed_bytes(nested.net) + SPARE * images * kept
 
-    def _shares(self, net: ResNet, images: int, left: list[Footprint]) -> list[float]:
+    def _shares(self, net: Network, images: int, left: list[Footprint]) -> list[float]:
         """Bytes that an image may leave behind in each of the networks of a step."""
         if self.asked is None or self.bytes is None:
             return [math.inf for _ in left]
@@ -66,7 +66,7 @@ class Room:
         plain = sum(one.peak() for one in left)
         return [each * one.peak() / plain for one in left]
 
-    def told(self, net: ResNet) -> str | None:
+    def told(self, net: Network) -> str | None:
         """What was chosen, and what it costs."""
         if self.asked is None or self.bytes is None:
             return None
@@ -172,5 +172,5 @@ def check_room(nested: Nested, recipe: Recipe, images: int, room: Room, ranks: R
     )
 
 
-def _fixed_bytes(net: ResNet) -> int:
+def _fixed_bytes(net: Network) -> int:
     return COPIES * sum(p.numel() * p.element_size() for p in net.parameters())

@@ -55,6 +55,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.classifier = path / "classifier"
         self.metrics = path / "metrics.jsonl"
+        self.dynamics = path / "dynamics.npz"
 
     @classmethod
     def create(cls, path: Path, recipe: Recipe, data: DataRecord) -> "RunFolder":

@@ -10,7 +10,7 @@ from resnetkit.data.sources import Dataset
 from resnetkit.errors import UserError
 from resnetkit.files import remove_unfinished
 from resnetkit.machine import ready_machine, repeatable
-from resnetkit.nets.resnet import ResNet
+from resnetkit.nets.network import Network
 from resnetkit.ranks import Ranks
 from resnetkit.training import checkpoint
 from resnetkit.training.images import check_same_data, choose_images, open_images
@@ -129,7 +129,7 @@ def _carry_on(
     `known` says that the images have just been looked through: they need no comparing.
     """
 
-    def prepare() -> tuple[ReadyRun, ResNet, checkpoint.State | None]:
+    def prepare() -> tuple[ReadyRun, Network, checkpoint.State | None]:
         record, found = run.data(), checkpoint.checkpoints(run.checkpoints)
         if not known:
             check_same_data(dataset, record, run.path)

@@ -20,10 +20,10 @@ from resnetkit.nets.create import create
 from resnetkit.nets.depth import deepen
 from resnetkit.nets.initialise import why_no_identity_start
 from resnetkit.nets.nested import Nested
-from resnetkit.nets.resnet import ResNet
-from resnetkit.nets.spec import ResNetSpec
+from resnetkit.nets.network import Network
+from resnetkit.nets.spec import MLPSpec, Spec, for_size
 from resnetkit.nets.summary import Summary, summarise
-from resnetkit.nets.zoo import spec_of
+from resnetkit.nets.zoo import spec_of, usual
 from resnetkit.pretrained import Pretrained, open_pretrained
 from resnetkit.ranks import Ranks
 from resnetkit.training import depths
@@ -48,6 +48,9 @@ from resnetkit.training.teacher import (
     teacher_sums,
     who_saw_what_is_held_out,
 )
+
+_SHAPING = ("depths", "width", "norm", "shortcut", "order")
+"""Settings of a recipe that say which tensors a network has."""
 
 
 def plan_run(
@@ -132,8 +135,13 @@ def _as_begun(recipe: Recipe, begun: Pretrained) -> Recipe:
     recipe = replace(recipe, data=data)
     if recipe.model is not None or begun.model is None or begun.spec is None:
         return replace(recipe, model=recipe.model or begun.model)
-    own = begun.spec.depths if begun.spec.depths != spec_of(begun.model).depths else None
-    return replace(recipe, model=begun.model, depths=recipe.depths or own)
+    known, own = spec_of(begun.model), begun.spec
+    others: dict[str, Any] = {
+        name: getattr(own, name)
+        for name in _SHAPING
+        if getattr(recipe, name) is None and getattr(own, name, 0) != getattr(known, name, 0)
+    }
+    return replace(recipe, model=begun.model, **others)
 
 
 def _normalised_as(data: DataRecipe, of: Transform) -> DataRecipe:
@@ -187,15 +195,13 @@ def bf16_is_wrong(summary: Summary, device: torch.device) -> bool:
     return device.type == "cpu" and summary.narrowest == 1
 
 
-def least_batch(spec: ResNetSpec, summary: Summary) -> int:
+def least_batch(spec: Spec, summary: Summary) -> int:
     """The smallest batch to train on: batch norm has no deviation of a single value a channel."""
     last_stage = summary.rows[len(spec.depths)]
-    return 2 if spec.norm == "batch" and last_stage.shape[1:] == (1, 1) else 1
+    return 2 if spec.norm == "batch" and last_stage.shape[1:] in ((), (1, 1)) else 1
 
 
-def _right_precision(
-    asked: str, recipe: Recipe, spec: ResNetSpec, device: torch.device
-) -> Precision:
+def _right_precision(asked: str, recipe: Recipe, spec: Spec, device: torch.device) -> Precision:
     """fp32 where bf16 is wrong; raises UserError where it was asked for."""
     side = recipe.data.image_size or 1
     if recipe.precision != "bf16" or not bf16_is_wrong(summarise(spec, side, side), device):
@@ -208,7 +214,7 @@ def _right_precision(
     return "fp32"
 
 
-def _check_batch(recipe: Recipe, images: int, net: ResNet) -> None:
+def _check_batch(recipe: Recipe, images: int, net: Network) -> None:
     """Refuse a batch, or a piece of one, with too few images."""
     pieces, side = recipe.optimiser.accumulate, recipe.data.image_size or 1
     sizes = [b - a for a, b in pairwise(batch_bounds(images, recipe.batch_size))]
@@ -252,7 +258,7 @@ def starting_network(
     observer: Observer | None = None,
     *,
     fresh: bool = True,
-) -> ResNet:
+) -> Network:
     """The recipe's network, its start drawn by the recipe's seed, or `fresh` from its weights."""
     torch.manual_seed(recipe.seed)
     net = create(
@@ -268,16 +274,21 @@ def starting_network(
     return net
 
 
-def deepest(net: ResNet, recipe: Recipe) -> Nested:
+def deepest(net: Network, recipe: Recipe) -> Nested:
     """The network that the first one becomes in the end, and those inside: what needs the most."""
     for spec in networks(recipe, net.spec)[-1:]:
         net = deepen(net, depths=spec.depths)
     return depths.with_inner(net, recipe)
 
 
-def network_of(recipe: Recipe) -> ResNetSpec:
+def network_of(recipe: Recipe) -> Spec:
     """The network that a recipe names, with what it says of its blocks."""
-    names = ("depths", "shortcut", "order", "drop_path", "dropout")
-    asked = {name: getattr(recipe, name) for name in names}
+    asked = {name: getattr(recipe, name) for name in (*_SHAPING, "drop_path", "dropout")}
     changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    return replace(spec_of(recipe.model or ""), **changes)
+    spec, data = spec_of(recipe.model or ""), recipe.data
+    for name in changes:
+        if not hasattr(spec, name):
+            raise UserError(f"{recipe.model} has no {name}: leave --{name} out")
+    if isinstance(spec, MLPSpec) and data.eval_size not in (None, data.image_size):
+        raise UserError(f"{recipe.model} is for images of one size: leave --eval-size out")
+    return for_size(replace(spec, **changes), data.image_size or usual(recipe.model or "").size)

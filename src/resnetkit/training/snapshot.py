@@ -11,8 +11,8 @@ from resnetkit.errors import UserError
 from resnetkit.machine import environment
 from resnetkit.nets.create import blank
 from resnetkit.nets.nested import Nested
-from resnetkit.nets.resnet import ResNet, with_layout
-from resnetkit.nets.spec import ResNetSpec
+from resnetkit.nets.network import Network, with_layout
+from resnetkit.nets.spec import read_spec
 from resnetkit.training import checkpoint
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.schedule import depends_on_length
@@ -28,6 +28,8 @@ def take(trainer: "Trainer") -> checkpoint.State:
     for group, nested in _groups(trainer).items():
         tensors |= {f"{group}/{name}": t for name, t in nested.net.state_dict().items()}
         tensors |= {f"{group}-inner/{name}": t for name, t in nested.statistics().items()}
+    if trainer.dynamics:
+        tensors |= {f"dynamics/{name}": t for name, t in trainer.dynamics.tensors().items()}
     tensors |= {f"optimiser/{name}": t for name, t in trainer.optimiser.tensors().items()}
     tensors["sums"] = trainer.sums
     own = _own(trainer)
@@ -67,6 +69,8 @@ def put_back(trainer: "Trainer", state: checkpoint.State) -> None:
     for group, nested in _groups(trainer).items():
         nested.net.load_state_dict(groups[group])
         nested.load_statistics(groups[f"{group}-inner"])
+    if trainer.dynamics:
+        trainer.dynamics.load_tensors(groups["dynamics"])
     trainer.optimiser.load_tensors(groups["optimiser"])
     trainer.sums.copy_(sums)
     trainer.step, trainer.history = state.step, state.history
@@ -74,9 +78,9 @@ def put_back(trainer: "Trainer", state: checkpoint.State) -> None:
     trainer.seconds, trainer.epoch_seconds = state.seconds, state.epoch_seconds
 
 
-def _network_of(state: checkpoint.State, trainer: "Trainer") -> ResNet:
+def _network_of(state: checkpoint.State, trainer: "Trainer") -> Network:
     """The network of a checkpoint, made before or after the one at hand has grown."""
-    net = blank(ResNetSpec.from_dict(state.spec, where="checkpoint")).to(trainer.device)
+    net = blank(read_spec(state.spec, where="checkpoint")).to(trainer.device)
     return with_layout(net, channels_last=trainer.recipe.channels_last)
 
 
@@ -110,8 +114,10 @@ def check_same_recipe(state: checkpoint.State, recipe: Recipe, run: Path) -> Non
 
 
 def _own(trainer: "Trainer") -> dict[str, torch.Tensor]:
-    """What differs from rank to rank: sums of the epoch, running statistics of norms."""
+    """What differs from rank to rank: sums of epoch and run, running statistics of norms."""
     found = {"sums": trainer.sums}
+    if trainer.dynamics:
+        found |= {f"dynamics/{name}": t for name, t in trainer.dynamics.tensors().items()}
     for group, nested in _groups(trainer).items():
         found |= {f"{group}/{name}": buffer for name, buffer in nested.net.named_buffers()}
         found |= {f"{group}-inner/{name}": b for name, b in nested.statistics().items()}

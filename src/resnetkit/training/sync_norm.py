@@ -11,15 +11,15 @@ import torch
 from torch import Tensor, distributed, nn
 
 
-class SyncBatchNorm2d(nn.BatchNorm2d):
-    """BatchNorm2d whose statistics in training are those of all ranks' images together.
+class _OverRanks(nn.modules.batchnorm._BatchNorm):
+    """Batch norm whose statistics in training are those of all ranks' images together.
 
     Counts differ from rank to rank and may be 0. Gradients flow through the statistics to every
     rank's images, as they would in one process (Ioffe & Szegedy 2015, section 3).
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """(N, C, H, W) -> the same shape and type; N may be 0."""
+        """(N, C, ...) -> the same shape and type; N may be 0."""
         if not self.training:
             return super().forward(input)
         out, mean, unbiased = _Normalise.apply(input, self.weight, self.bias, self.eps)
@@ -28,6 +28,17 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
             self.running_mean.lerp_(mean, self.momentum)  # ty: ignore
             self.running_var.lerp_(unbiased, self.momentum)  # ty: ignore
         return out
+
+
+class SyncBatchNorm1d(_OverRanks, nn.BatchNorm1d):
+    """Of (N, C)."""
+
+
+class SyncBatchNorm2d(_OverRanks, nn.BatchNorm2d):
+    """Of (N, C, H, W)."""
+
+
+_SYNCHRONISED = {nn.BatchNorm1d: SyncBatchNorm1d, nn.BatchNorm2d: SyncBatchNorm2d}
 
 
 class _Normalise(torch.autograd.Function):
@@ -44,9 +55,9 @@ class _Normalise(torch.autograd.Function):
         variance = squares / count - mean * mean
         unbiased = (variance * (count / (count - 1))).float()
         mean, inverse = mean.float(), torch.rsqrt(variance + eps).float()
-        x = (x - _wide(mean)) * _wide(inverse)
+        x = (x - _wide(mean, x)) * _wide(inverse, x)
         ctx.save_for_backward(x, weight, inverse, count)
-        out = (x * _wide(weight) + _wide(bias)).to(given.dtype)
+        out = (x * _wide(weight, x) + _wide(bias, x)).to(given.dtype)
         ctx.mark_non_differentiable(mean, unbiased)
         return out, mean, unbiased
 
@@ -57,8 +68,9 @@ class _Normalise(torch.autograd.Function):
         gradient = gradients[0].float()
         bias_gradient, weight_gradient = _sum(gradient), _sum(gradient * x)
         plain, along, _ = _over_ranks(bias_gradient, weight_gradient, count * 0)
-        centred = gradient - _wide((plain / count).float()) - x * _wide((along / count).float())
-        x_gradient = centred * _wide(weight * inverse)
+        plain, along = (plain / count).float(), (along / count).float()
+        centred = gradient - _wide(plain, x) - x * _wide(along, x)
+        x_gradient = centred * _wide(weight * inverse, x)
         return (
             x_gradient.to(gradients[0].dtype),
             weight_gradient.float(),
@@ -68,13 +80,13 @@ class _Normalise(torch.autograd.Function):
 
 
 def _sum(x: Tensor) -> Tensor:
-    """(N, C, H, W) float32 -> (C,) float64."""
-    return x.sum((0, 2, 3), dtype=torch.float64)
+    """(N, C, ...) float32 -> (C,) float64."""
+    return x.sum([0, *range(2, x.ndim)], dtype=torch.float64)
 
 
-def _wide(values: Tensor) -> Tensor:
-    """A value a channel, shaped for (N, C, H, W)."""
-    return values.view(1, -1, 1, 1)
+def _wide(values: Tensor, like: Tensor) -> Tensor:
+    """A value a channel, shaped for (N, C, ...)."""
+    return values.view(1, -1, *(1,) * (like.ndim - 2))
 
 
 def _over_ranks(*parts: Tensor) -> tuple[Tensor, ...]:
@@ -86,10 +98,11 @@ def _over_ranks(*parts: Tensor) -> tuple[Tensor, ...]:
 
 
 def synchronised(net: nn.Module) -> None:
-    """Make every BatchNorm2d of a network one over all ranks; its tensors stay the same."""
+    """Make every batch norm of a network one over all ranks; its tensors stay the same."""
     for parent in list(net.modules()):
         for name, child in list(parent.named_children()):
-            if type(child) is nn.BatchNorm2d:
-                wide = SyncBatchNorm2d(child.num_features, child.eps, child.momentum)
+            kind = _SYNCHRONISED.get(type(child))
+            if kind and isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
+                wide = kind(child.num_features, child.eps, child.momentum)
                 wide._parameters, wide._buffers = child._parameters, child._buffers
                 setattr(parent, name, wide)

@@ -14,10 +14,11 @@ from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.depth import deepen
 from resnetkit.nets.nested import Nested
-from resnetkit.nets.resnet import ResNet
+from resnetkit.nets.network import Network
 from resnetkit.ranks import Ranks
 from resnetkit.training import checkpoint, snapshot
 from resnetkit.training.depths import inner_at, inner_loss
+from resnetkit.training.dynamics import Dynamics
 from resnetkit.training.freeze import layer_rates
 from resnetkit.training.growth import growths, spec_at
 from resnetkit.training.loss import Loss, more_metrics
@@ -25,6 +26,7 @@ from resnetkit.training.mixing import mixed
 from resnetkit.training.nonfinite import ForwardWatch, NonFinite, first_bad_gradient
 from resnetkit.training.observer import Observer, Pulse
 from resnetkit.training.optim import Ema, Optimiser
+from resnetkit.training.pieces import Piece, Said, pieces_of
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.replica import Model, Replica
 from resnetkit.training.room import Room, piece_images
@@ -78,11 +80,11 @@ class Trainer:
 
     def __init__(
         self,
-        net: ResNet,
+        net: Network,
         recipe: Recipe,
         loader: Loader,
         transform: Transform,
-        validate: Callable[[ResNet], Result | MultiLabelResult],
+        validate: Callable[[Network], Result | MultiLabelResult],
         run: RunFolder,
         observer: Observer,
         ranks: Ranks,
@@ -100,6 +102,9 @@ class Trainer:
         self.hold(net)
         exact = torch.float32 if self.device.type == "mps" else torch.float64  # MPS has no other
         self.sums = torch.zeros(3, dtype=exact, device=self.device)
+        self.dynamics = (
+            Dynamics(len(loader.source), net.spec.classes, self.device) if recipe.dynamics else None
+        )
         self.bad_step = torch.full((), -1, device=self.device)
         self.seconds = self.epoch_seconds = 0.0
         self.history: list[dict] = []
@@ -107,7 +112,7 @@ class Trainer:
         self.waiting = Waiting()
         self.saved = time.monotonic()
 
-    def hold(self, net: ResNet) -> None:
+    def hold(self, net: Network) -> None:
         """Train this network from now on: all that belongs to its tensors is made anew."""
         recipe = self.recipe.optimiser
         self.net = net
@@ -185,9 +190,9 @@ class Trainer:
         finite = torch.ones((), dtype=torch.bool, device=self.device)
         self.seed_draws(self.step)
         if len(batch.labels) or self.recipe.sync_bn:
-            for last, images, labels in self.pieces(batch):
-                with self.replica.last(is_last=last):
-                    finite &= self.backward(images, labels, batch.whole)
+            for piece in self.pieces(batch):
+                with self.replica.last(is_last=piece.last):
+                    finite &= self.backward(piece, batch.whole)
         else:
             self.replica.take_no_part()
         return finite
@@ -222,26 +227,28 @@ class Trainer:
         if self.net.spec.draws:
             torch.manual_seed(step_seed(self.recipe.seed, step, self.ranks.rank))
 
-    def pieces(self, batch: Batch) -> list[tuple[bool, torch.Tensor, torch.Tensor]]:
-        """(whether it is the last, images, labels) of the pieces that a batch is computed in."""
+    def pieces(self, batch: Batch) -> list[Piece]:
+        """What a batch is computed in."""
         count = min(self.recipe.optimiser.accumulate, max(1, batch.whole // self.ranks.count))
-        images, labels = batch.images.tensor_split(count), batch.labels.tensor_split(count)
-        return [(i == count - 1, images[i], labels[i]) for i in range(count)]
+        return pieces_of(batch, count)
 
-    def backward(self, images: torch.Tensor, labels: torch.Tensor, whole: int) -> torch.Tensor:
+    def backward(self, piece: Piece, whole: int) -> torch.Tensor:
         """Gradients of a piece by its share of the whole batch, and the epoch's sums.
 
         DDP takes the mean over ranks, hence the factor. Returns whether the loss is finite.
         """
-        loss, own, right = self.loss(self.step, images, labels, self.replica.model)
-        (loss * (self.ranks.count / whole)).backward()
-        self.sums += torch.stack([own.detach(), right, right.new_full((), len(labels))])
-        return loss.isfinite()
+        said = self.loss(self.step, piece, self.replica.model)
+        (said.loss * (self.ranks.count / whole)).backward()
+        count = said.right.new_full((), len(piece.labels))
+        self.sums += torch.stack([said.own.detach(), said.right, count])
+        if self.dynamics:
+            self.dynamics.add(piece.indices, said.logits)
+        return said.loss.isfinite()
 
-    def loss(self, step: int, images: torch.Tensor, labels: torch.Tensor, model: Model):
-        """The sum of a piece's losses, with those inside and without; how many are right."""
-        x = self.transform.normalise(images.to(self.device, non_blocking=True))
-        labels = labels.to(self.device, non_blocking=True)
+    def loss(self, step: int, piece: Piece, model: Model) -> Said:
+        """What the network says of a piece's images, and how wrong that is."""
+        x = self.transform.normalise(piece.images.to(self.device, non_blocking=True))
+        labels = piece.labels.to(self.device, non_blocking=True)
         recipe, loss_of = self.recipe, self.loss_of
         x, labels = mixed(
             x, labels, recipe.augmentation, self.net.spec.classes,
@@ -254,7 +261,7 @@ class Trainer:
             loss = self.teacher.loss(own, x, features, logits, loss_of)
         for answers in inside:
             loss = loss + inner_loss(loss_of, answers, logits, labels, recipe.depth.taught)
-        return loss, own, right
+        return Said(loss, own, right, logits)
 
     def optimiser_step(self, finite: torch.Tensor) -> None:
         """Clip when asked to; step only if all ranks' losses and gradients are finite.
@@ -289,8 +296,8 @@ class Trainer:
         first = ""
         self.seed_draws(step)
         with ForwardWatch(self.net) as watch:
-            for _, images, labels in self.pieces(batch) if len(batch.labels) else ():
-                loss, _, _ = self.loss(step, images, labels, self.replica.nested)
+            for piece in self.pieces(batch) if len(batch.labels) else ():
+                loss = self.loss(step, piece, self.replica.nested).loss
                 loss.backward()
                 first = first or watch.first or ("" if loss.isfinite() else "the loss")
         first = first or first_bad_gradient(self.net)

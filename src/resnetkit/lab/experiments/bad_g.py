@@ -11,7 +11,7 @@ from resnetkit.classifier import Classifier
 from resnetkit.lab.bench import Bench, by_seed
 from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_of, outcome_of
 from resnetkit.lab.pictures import accuracy, some_pictures
-from resnetkit.nets.resnet import ResNet
+from resnetkit.nets.network import Network
 from resnetkit.report.style import BLUE, ORANGE, new_figure, plain_axes
 
 KINDS = {"plain": Words("plain", "普通网络"), "residual": Words("residual", "残差网络")}
@@ -71,7 +71,7 @@ def measure(bench: Bench, *, seeds: int, images: int, epochs: int, judged: int) 
     return by_seed(seeds, list(KINDS), harmed)
 
 
-def harmed_networks(net: ResNet, harm: str, *, residual: bool) -> list[ResNet]:
+def harmed_networks(net: Network, harm: str, *, residual: bool) -> list[Network]:
     """A copy a block that keeps the shape of what it gets, harmed there."""
     found = []
     for number, stage in enumerate(net.stages):

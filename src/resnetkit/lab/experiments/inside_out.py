@@ -12,8 +12,8 @@ from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, outco
 from resnetkit.lab.pictures import accuracy, some_pictures
 from resnetkit.nets.create import create
 from resnetkit.nets.nested import inner_network, inner_spec
+from resnetkit.nets.network import Network
 from resnetkit.nets.norms import measure_statistics
-from resnetkit.nets.resnet import ResNet
 from resnetkit.report.style import PALETTE, new_figure, plain_axes
 from resnetkit.training.checkpoint import checkpoints
 from resnetkit.training.observer import Observer
@@ -45,7 +45,7 @@ class Watch(Observer):
         })  # fmt: skip
 
 
-def prefix(net: ResNet, layers: int, pictures: torch.Tensor) -> ResNet:
+def prefix(net: Network, layers: int, pictures: torch.Tensor) -> Network:
     """The first blocks of every stage under the same head, its norms measured anew."""
     if layers == net.layers:
         return net
@@ -57,7 +57,7 @@ def prefix(net: ResNet, layers: int, pictures: torch.Tensor) -> ResNet:
 
 
 @torch.inference_mode()
-def branch_lengths(net: ResNet, x: torch.Tensor) -> list[float]:
+def branch_lengths(net: Network, x: torch.Tensor) -> list[float]:
     """Length of what every block that keeps the shape adds, over that of what it gets."""
     found, x = [], net.stem(x)
     for stage in net.stages:

@@ -11,7 +11,7 @@ from resnetkit.lab.bench import Bench
 from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_of, outcome_of
 from resnetkit.lab.pictures import some_pictures
 from resnetkit.nets.create import create
-from resnetkit.nets.resnet import ResNet
+from resnetkit.nets.network import Network
 from resnetkit.nets.summary import summarise
 from resnetkit.nets.zoo import spec_of
 from resnetkit.report.style import BLUE, ORANGE, new_figure, plain_axes
@@ -33,13 +33,13 @@ def measure(bench: Bench, *, seeds: int, layers: int, images: int) -> dict[str, 
     return found
 
 
-def _begun(spec, seed: int) -> ResNet:
+def _begun(spec, seed: int) -> Network:
     torch.manual_seed(seed)
     return create(spec)
 
 
 def through_depth(
-    net: ResNet, x: torch.Tensor, labels: torch.Tensor
+    net: Network, x: torch.Tensor, labels: torch.Tensor
 ) -> tuple[list[float], list[float]]:
     """Block by block: how alike pictures still are to what they were, and the gradient's length.
 

@@ -9,7 +9,7 @@ from resnetkit.lab.bench import Bench, by_seed, curve
 from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_of, outcome_of
 from resnetkit.lab.pictures import some_pictures
 from resnetkit.nets.create import create
-from resnetkit.nets.resnet import ResNet
+from resnetkit.nets.network import Network
 from resnetkit.report.style import PALETTE, new_figure, plain_axes
 
 NAMES = {
@@ -47,16 +47,13 @@ def measure(bench: Bench, *, seeds: int, images: int, epochs: int, batch: int) -
     return found
 
 
-def begun(name: str) -> ResNet:
-    """A network with its first weights; the plain one is the residual one without shortcuts."""
+def begun(name: str) -> Network:
+    """A network with its first weights."""
     torch.manual_seed(0)
-    if not name.startswith("plain"):
-        return create(name, classes=10, channels=1)
-    spec = create("resnet1202", classes=10, channels=1).spec
-    return create(type(spec).from_dict(spec.to_dict() | {"shortcut": "none"}, where="plain"))
+    return create(name, classes=10, channels=1)
 
 
-def gradients(net: ResNet, x: torch.Tensor, labels: torch.Tensor) -> list[float]:
+def gradients(net: Network, x: torch.Tensor, labels: torch.Tensor) -> list[float]:
     """Length of the loss's gradient by every block's first weights, from input to output."""
     net.segments = tuple([1] * len(net.blocks))
     functional.cross_entropy(net(x), labels).backward()
