@@ -2,10 +2,12 @@
 
     python scripts/lab_page.py lab/
 
-Each experiment's figure is copied to docs/lab/; those without a folder are listed as not run.
+Each experiment's figure and numbers are copied to docs/lab/. What the pages say of experiments that
+have no folder there stays.
 """
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -30,19 +32,26 @@ SMALL = Words(
 MISSING = Words("not run yet", "尚未运行")
 
 
-def section(name: str, lab: Path, language: Language) -> str:
-    """An experiment's part of the page; its figure goes to docs/lab/."""
+def sections_of(page: Path) -> dict[str, str]:
+    """What a page says so far, by experiment."""
+    parts = re.split(r"^(?=## `)", page.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    return {part.split("`")[1]: part.rstrip() + "\n" for part in parts}
+
+
+def section(name: str, lab: Path, language: Language, before: dict[str, str]) -> str:
+    """An experiment's part of the page; its figure and numbers go to docs/lab/."""
     experiment = experiment_of(name)
     heading = f"## `{name}`: {experiment.question.said(language)}\n\n"
     folder = next((f for f in (lab / f"{name}-full", lab / name) if (f / DATA).is_file()), None)
     if folder is None:
-        return f"{heading}{MISSING.said(language)}\n"
+        return before.get(name, f"{heading}{MISSING.said(language)}\n")
     found = json.loads((folder / DATA).read_text(encoding="utf-8"))
     verdict = experiment.judge(found["data"])
     ending = ".zh" if language == "zh" else ""
     picture = f"lab/{name}{ending}.svg"
     (DOCS / "lab").mkdir(exist_ok=True)
     shutil.copyfile(folder / f"figure{ending}.svg", DOCS / picture)
+    shutil.copyfile(folder / DATA, DOCS / "lab" / f"{name}.json")
     sizes = ", ".join(f"{key} {value}" for key, value in found["sizes"].items())
     which = (FULL if folder.name.endswith("-full") else SMALL).said(language)
     return (
@@ -58,8 +67,10 @@ def main() -> None:
     lab = Path(sys.argv[1])
     for language, ending in (("en", ""), ("zh", ".zh")):
         parts = [f"# {TITLE.said(language)}\n\n{OTHER.said(language)}\n\n{ABOUT.said(language)}\n"]
-        parts += [section(name, lab, language) for name in NAMES]
-        (DOCS / f"lab{ending}.md").write_text("\n".join(parts), encoding="utf-8")
+        page = DOCS / f"lab{ending}.md"
+        before = sections_of(page)
+        parts += [section(name, lab, language, before) for name in NAMES]
+        page.write_text("\n".join(parts), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -81,7 +81,11 @@ def bench(
     observer.say(f"on {machine}")
     result = _measure(contestants, machine, observer)
     if plot is not None:
-        result.plot(plot, chinese=chinese)
+        from resnetkit.report.style import NO_CHINESE, chinese_fonts
+
+        if chinese and not chinese_fonts():
+            observer.say(NO_CHINESE)
+        result.plot(plot, chinese=chinese and bool(chinese_fonts()))
     return result
 
 

@@ -1,13 +1,14 @@
 """One look for all figures: colours that the colour-blind can tell apart, nothing superfluous."""
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Generator
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
+from matplotlib.font_manager import findSystemFonts, fontManager
 from matplotlib.text import Text
 
 from resnetkit.errors import UserError
@@ -27,19 +28,38 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 CHINESE = (
-    "Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
-    "PingFang SC", "Microsoft YaHei", "SimHei",
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei", "PingFang SC", "Microsoft YaHei", "SimHei",
 )  # fmt: skip
 """Fonts for what DejaVu Sans cannot write, where one of them is installed."""
+
+NO_CHINESE = (
+    f"no font for Chinese is installed, such as {CHINESE[0]}: the words in figures are English"
+)
+
+
+@functools.cache
+def chinese_fonts() -> tuple[str, ...]:
+    """Those of CHINESE that are installed, also since matplotlib made its list of fonts."""
+    found = _known_fonts()
+    if not found:
+        for file in set(findSystemFonts()) - {font.fname for font in fontManager.ttflist}:
+            with contextlib.suppress(OSError, RuntimeError):
+                fontManager.addfont(file)
+        found = _known_fonts()
+    return found
+
+
+def _known_fonts() -> tuple[str, ...]:
+    installed = {font.name for font in fontManager.ttflist}
+    return tuple(name for name in CHINESE if name in installed)
 
 
 def _write_any_script(figure: Figure) -> None:
     """Class names may be in any script."""
-    installed = {font.name for font in fontManager.ttflist}
-    families = ["DejaVu Sans", *(name for name in CHINESE if name in installed)]
     for text in figure.findobj(Text):
         plain = text.get_text().isascii()  # the others have no bold, and say so
-        text.set_fontfamily(families[:1] if plain else families)
+        text.set_fontfamily(["DejaVu Sans", *(() if plain else chinese_fonts())])
 
 
 @contextlib.contextmanager
