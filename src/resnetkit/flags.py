@@ -1,18 +1,17 @@
-"""The command line's flags. A mistake is answered by one line with the nearest names."""
+"""The command line's flags."""
 
 import argparse
-import difflib
 import typing
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from typing import Any, NoReturn
+from typing import Any
 
-from resnetkit.config import Precision, parse, shown
-from resnetkit.errors import UserError, not_one_of
+from resnetkit.config import Precision, shown
 from resnetkit.nets.naming import NAMINGS
+from resnetkit.parsing import Parser, converter, depth, metavar, named, share
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.recipe_files import recipe_names
-from resnetkit.training.settings import AUTO, MEASURED, flat_fields
+from resnetkit.training.settings import MEASURED, flat_fields
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -26,39 +25,6 @@ _DATA_DIR = (
 )
 _PICTURE = "a .png, .svg or .pdf"
 _RUN = "a run folder such as runs/x, or a Classifier folder"
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse that raises UserError where it would print the usage and exit."""
-
-    def __init__(self, **options: Any):
-        super().__init__(allow_abbrev=False, **options)
-
-    def parse_known_args(self, args=None, namespace=None):
-        """Refuse what is unknown here, where the flags of the command are at hand."""
-        found, extra = super().parse_known_args(args, namespace)
-        if extra:
-            raise UserError(self._unknown(extra[0].split("=")[0]))
-        return found, extra
-
-    def error(self, message: str) -> NoReturn:
-        """One line instead of the usage."""
-        hint = "" if message.endswith("?") else f"; see {self.prog} --help"
-        raise UserError(f"{message}{hint}")
-
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """A word that is no choice, with the nearest one that is."""
-        if action.choices is not None and value not in action.choices:
-            raise argparse.ArgumentError(action, not_one_of(value, action.choices))
-
-    def _unknown(self, word: str) -> str:
-        if not word.startswith("-"):
-            return f"one argument too many: {word}; see {self.prog} --help"
-        known = [flag for action in self._actions for flag in action.option_strings]
-        known = [flag for flag in known if flag not in ("-h", "--help")]
-        near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"see {self.prog} --help"
-        return f"unknown flag {word}; {hint}"
 
 
 def make_parser(runs: Mapping[str, Run]) -> Parser:
@@ -98,12 +64,12 @@ def _train(parser: Parser) -> None:
     parser.epilog, parser.formatter_class = _RECIPE, argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add("data", nargs="?", metavar="DATA", help=_DATA)
-    add("--out", type=_named, metavar="FOLDER", help="run folder; default: runs/<data>-<model>-<n>")
+    add("--out", type=named, metavar="FOLDER", help="run folder; default: runs/<data>-<model>-<n>")
     add("--resume", action="store_true", help="go on with the run in --out, in the same bits")
     names = ", ".join(recipe_names())
     help_recipe = f"{names}, which `resnetkit recipes` explains, or a YAML file; flags override it"
     add("--recipe", metavar="NAME|FILE", help=help_recipe)
-    _seconds = _converter(float, "seconds")
+    _seconds = converter(float, "seconds")
     help_seconds = "save at least so often; default: 60"
     add("--checkpoint-seconds", type=_seconds, default=60.0, metavar="S", help=help_seconds)
     help_cache = "keep decoded images of files: memory, off, or in a FOLDER for later runs as well"
@@ -127,7 +93,7 @@ def _train(parser: Parser) -> None:
 
 
 def _find(parser: Parser) -> None:
-    add, minutes = parser.add_argument, _converter(float, "minutes")
+    add, minutes = parser.add_argument, converter(float, "minutes")
     add("data", metavar="DATA", help=_DATA)
     help_minutes = "for the whole search; default: 20"
     add("--minutes", type=minutes, default=20.0, metavar="M", help=help_minutes)
@@ -135,7 +101,7 @@ def _find(parser: Parser) -> None:
     add("--train-minutes", type=minutes, metavar="M", help=help_train)
     help_recipe = "to begin with; a network or an image size that it names stays; default: default"
     add("--recipe", default="default", metavar="NAME|FILE", help=help_recipe)
-    add("--out", type=_named, metavar="FILE", help="the recipe to write; default: found-DATA.yaml")
+    add("--out", type=named, metavar="FILE", help="the recipe to write; default: found-DATA.yaml")
     help_plot = f"of the learning rate range test: {_PICTURE}; default: beside the recipe"
     add("--plot", metavar="PICTURE", help=help_plot)
     _images_and_output(parser)
@@ -154,7 +120,7 @@ def _evaluate(parser: Parser) -> None:
     )
     add("--plot", metavar="PICTURE", help=f"{help_plot}: {_PICTURE}")
     help_depth = "layers of a network inside, or all: judge every depth, and measure how quick"
-    add("--depth", type=_depth, metavar="LAYERS|all", help=help_depth)
+    add("--depth", type=depth, metavar="LAYERS|all", help=help_depth)
     _latency(parser)
     _batch(parser)
     _images_and_output(parser)
@@ -162,7 +128,7 @@ def _evaluate(parser: Parser) -> None:
 
 
 def _predict(parser: Parser) -> None:
-    add, number = parser.add_argument, _converter(int, "number")
+    add, number = parser.add_argument, converter(int, "number")
     add("model", metavar="RUN", help=_RUN)
     help_paths = "files, folders, or patterns such as 'photos/*.jpg'"
     add("paths", nargs="+", metavar="PICTURE", help=help_paths)
@@ -172,7 +138,7 @@ def _predict(parser: Parser) -> None:
     add("--depth", type=number, metavar="LAYERS", help="of a network inside; default: the whole")
     _latency(parser)
     help_exit = "let a shallow network answer where it is sure, at such a loss of accuracy: 0.3%"
-    add("--early-exit", type=_share, metavar="LOSS", help=help_exit.replace("%", "%%"))
+    add("--early-exit", type=share, metavar="LOSS", help=help_exit.replace("%", "%%"))
     _batch(parser)
     _json(parser)
     _machine(parser)
@@ -184,7 +150,7 @@ def _check(parser: Parser) -> None:
     help_sheets = "write a contact sheet of every class into this folder, which must not exist"
     add("--sheets", metavar="FOLDER", help=help_sheets)
     add("--data-dir", metavar="FOLDER", help="where the files of fashion-mnist are")
-    workers = _converter(int, "number")
+    workers = converter(int, "number")
     add("--workers", type=workers, metavar="N", help="threads that load images; default: the cores")
     _json(parser)
 
@@ -197,7 +163,7 @@ def _compare(parser: Parser) -> None:
 
 
 def _models(parser: Parser) -> None:
-    add, number = parser.add_argument, _converter(int, "number")
+    add, number = parser.add_argument, converter(int, "number")
     help_pattern = "such as 'resnet*'; default: all"
     add("pattern", nargs="?", default="*", metavar="PATTERN", help=help_pattern)
     help_size = "show the shapes stage by stage, for an image of N x N pixels"
@@ -213,7 +179,7 @@ def _convert(parser: Parser) -> None:
     help_file = "weights: a file, a run or Classifier folder, or a name of the Hugging Face Hub"
     add("weights", metavar="FILE", help=help_file)
     add("--to", required=True, choices=NAMINGS, help="whose names to write")
-    add("--out", type=_named, required=True, metavar="FILE", help="the .safetensors file to write")
+    add("--out", type=named, required=True, metavar="FILE", help="the .safetensors file to write")
     help_model = "a name of the zoo; by default told from the weights"
     add("--model", metavar="NAME", help=help_model)
     help_from = "whose names the weights have; by default told from them"
@@ -225,25 +191,25 @@ def _deepen(parser: Parser) -> None:
     add = parser.add_argument
     add("run_folder", metavar="RUN", help=_RUN)
     add("--to", metavar="MODEL", help="a deeper network of the same kind, such as resnet110")
-    depths = _converter(tuple[int, ...], "list of numbers")
+    depths = converter(tuple[int, ...], "list of numbers")
     add("--depths", type=depths, metavar="N,N,N", help="instead: the blocks in every stage")
-    add("--out", type=_named, required=True, metavar="FOLDER", help="the Classifier folder to make")
+    add("--out", type=named, required=True, metavar="FOLDER", help="the Classifier folder to make")
     _json(parser)
 
 
 def _shrink(parser: Parser) -> None:
     add = parser.add_argument
     add("run_folder", metavar="RUN", help=f"{_RUN}, trained with --any-depth")
-    layers = _converter(int, "number")
+    layers = converter(int, "number")
     add("--depth", type=layers, required=True, metavar="LAYERS", help="of the network to keep")
-    add("--out", type=_named, required=True, metavar="FOLDER", help="the Classifier folder to make")
+    add("--out", type=named, required=True, metavar="FOLDER", help="the Classifier folder to make")
     _json(parser)
 
 
 def _combine(parser: Parser) -> None:
     add = parser.add_argument
     add("runs", nargs="+", metavar="RUN", help=f"{_RUN}: two or more")
-    add("--out", type=_named, required=True, metavar="FOLDER", help="the folder to make")
+    add("--out", type=named, required=True, metavar="FOLDER", help="the folder to make")
     help_average = "one network with the mean of their weights, its norms measured on these images"
     add("--average", metavar="DATA", help=f"instead of an ensemble: {help_average}")
     add("--data-dir", metavar="FOLDER", help=_DATA_DIR)
@@ -251,7 +217,7 @@ def _combine(parser: Parser) -> None:
 
 
 def _bench(parser: Parser) -> None:
-    add, number = parser.add_argument, _converter(int, "number")
+    add, number = parser.add_argument, converter(int, "number")
     help_names = f"names of the zoo, patterns such as 'resnet*d', {_RUN}"
     add("names", nargs="+", metavar="NAME", help=help_names)
     help_size = "side in pixels; default: the network's usual one, or the Classifier's own"
@@ -272,11 +238,11 @@ def _bench(parser: Parser) -> None:
 
 def _labels(parser: Parser) -> None:
     add = parser.add_argument
-    add("run_folder", metavar="RUN", help="a finished cross-validation: train DATA --folds 3")
-    cut = _converter(float, "number")
+    add("run_folder", metavar="RUN", help="of train DATA --folds 3, or of train DATA --dynamics")
+    cut = converter(float, "number")
     help_cut = "list labels whose chance to be right is below this; default: 0.5"
     add("--cut", type=cut, default=0.5, metavar="X", help=help_cut)
-    add("--csv", type=_named, metavar="FILE", help="write them, to be edited, for train --labels")
+    add("--csv", type=named, metavar="FILE", help="write them, to be edited, for train --labels")
     words = ("given", "likely", "empty")
     help_fill = (
         "what stands in the CSV's column label: as given, so that nothing changes until you "
@@ -293,11 +259,11 @@ def _lab(parser: Parser) -> None:
     add("name", nargs="?", metavar="NAME", help="an experiment, or all; without one: the list")
     add("--list", action="store_true", help="list the experiments and what they ask")
     add("--full", action="store_true", help="the version that takes its time, not minutes")
-    seeds = _converter(int, "number")
+    seeds = converter(int, "number")
     add("--seeds", type=seeds, metavar="N", help="instead of the experiment's own number")
     help_zh = "what is printed in Chinese; pages and figures come in both languages"
     add("--zh", dest="language", action="store_const", const="zh", default="en", help=help_zh)
-    add("--out", type=_named, default="lab", metavar="FOLDER", help="default: lab")
+    add("--out", type=named, default="lab", metavar="FOLDER", help="default: lab")
     add("--data-dir", metavar="FOLDER", help=_DATA_DIR)
     _json(parser)
     _machine(parser)
@@ -319,7 +285,7 @@ _COMMANDS: dict[str, tuple[str, Callable[[Parser], None]]] = {
     "find": ("find good settings for labelled images, by trying: a recipe with its reasons", _find),
     "evaluate": ("judge a trained network on labelled images, each counted once", _evaluate),
     "predict": ("name what is on pictures; exit code 1 if any cannot be read", _predict),
-    "labels": ("rank the labels of a cross-validation: which look wrong", _labels),
+    "labels": ("rank the labels of a run's training images: which look wrong", _labels),
     "compare": ("set runs side by side: what differs, and what came of it", _compare),
     "check": ("look a data set through: damage, duplicates, leaks, imbalance", _check),
     "deepen": ("make a trained network deeper, its outputs the same bit for bit", _deepen),
@@ -343,7 +309,7 @@ def _json(parser: Parser) -> None:
 
 def _batch(parser: Parser) -> None:
     help_batch = "images computed at a time; default: 128"
-    number = _converter(int, "number")
+    number = converter(int, "number")
     parser.add_argument("--batch-size", type=number, default=128, metavar="N", help=help_batch)
     _precision(parser)
 
@@ -367,7 +333,7 @@ def _images_and_output(parser: Parser) -> None:
 
 
 def _machine(parser: Parser, *, workers: bool = True) -> None:
-    add, number = parser.add_argument_group("machine").add_argument, _converter(int, "number")
+    add, number = parser.add_argument_group("machine").add_argument, converter(int, "number")
     cores = "default: the cores"
     if workers:
         add("--workers", type=number, metavar="N", help=f"threads that load images; {cores}")
@@ -390,8 +356,8 @@ def _recipe(parser: Parser) -> None:
         options: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
         if annotation is not bool:
             options = {
-                "type": _converter(annotation, name, or_auto=name in MEASURED),
-                "metavar": field.metadata.get("metavar") or _metavar(annotation),
+                "type": converter(annotation, name, or_auto=name in MEASURED),
+                "metavar": field.metadata.get("metavar") or metavar(annotation),
             }
         groups[part].add_argument(
             f"--{name.replace('_', '-')}",
@@ -399,47 +365,3 @@ def _recipe(parser: Parser) -> None:
             help=(field.metadata["help"] + measured + usual).replace("%", "%%"),
             **options,
         )
-
-
-def _converter(annotation: Any, name: str, *, or_auto: bool = False) -> Callable[[str], Any]:
-    """Reads a flag's value, which may be `auto`; what is wrong with it is said in one line."""
-
-    def convert(text: str) -> Any:
-        if or_auto and text == AUTO:
-            return text
-        try:
-            return parse(annotation, text)
-        except UserError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    convert.__name__ = name
-    return convert
-
-
-def _depth(text: str) -> int | str:
-    if text != "all" and not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a number of layers, or all, found {text!r}")
-    return text if text == "all" else int(text)
-
-
-def _share(text: str) -> float:
-    number = text.removesuffix("%")
-    try:
-        return float(number) / (100 if number != text else 1)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a share such as 0.3%, found {text!r}") from None
-
-
-def _named(text: str) -> str:
-    if not text.strip():
-        raise argparse.ArgumentTypeError("expected a name, found nothing")
-    return text
-
-
-def _metavar(annotation: Any) -> str:
-    inner = [a for a in typing.get_args(annotation) if a is not type(None)]
-    if typing.get_origin(annotation) is typing.Literal:
-        return "|".join(inner)
-    if inner and typing.get_origin(annotation) is not tuple:
-        return _metavar(inner[0])
-    return {int: "N", float: "X", str: "NAME"}.get(annotation, "X,X,...")
