@@ -6,7 +6,7 @@ from pathlib import Path
 
 from resnetkit.training.few import counted
 from resnetkit.training.folds import FoldsResult
-from resnetkit.training.run_folder import read_metrics
+from resnetkit.training.run_folder import RunFolder, read_metrics
 from resnetkit.training.session import RunResult, Session
 
 
@@ -18,6 +18,7 @@ def finished(result: RunResult, data: str | None) -> str:
         data: as the person named it, where they did.
     """
     run, row = result.run, read_metrics(Path(result.run) / "metrics.jsonl")[-1]
+    dynamics = RunFolder(Path(run)).dynamics
     precision, accuracy = row.get("val_map"), f"validation accuracy {result.val_top1:.2%}"
     if precision is not None:
         accuracy += f", mean average precision {precision:.4f}"
@@ -33,6 +34,7 @@ def finished(result: RunResult, data: str | None) -> str:
         "next:",
         f"  resnetkit evaluate {run} {data} --plot {run}/{plot}.png",
         *([every] if row.get("inner_top1") else []),
+        *([f"  resnetkit labels {run}"] if precision is None and dynamics.is_file() else []),
         f"  resnetkit predict {run} PICTURE_OR_FOLDER",
     ]
     return "\n".join(lines)
