@@ -60,7 +60,7 @@ def counted(flagged: np.ndarray, wrong: np.ndarray) -> dict[str, float]:
             "precision": right / max(1, int(flagged.sum()))}  # fmt: skip
 
 
-def judged(file: Path, planted: set[str]) -> dict:
+def judged(file: Path, planted: set[str], epochs: int) -> dict:
     with np.load(file) as found:
         logits, labels, paths = found["logits"], found["labels"], found["paths"]
     wrong, chances = np.isin(paths, list(planted)), np.exp(log_softmax(logits.astype(np.float64)))
@@ -71,7 +71,12 @@ def judged(file: Path, planted: set[str]) -> dict:
     if find_spec("cleanlab"):
         ways["cleanlab"] = import_module("cleanlab.filter").find_label_issues(labels, chances)
     top1 = float((logits.argmax(1) == labels)[~wrong].mean())
-    return {"top1_of_the_others": top1, **{name: counted(f, wrong) for name, f in ways.items()}}
+    about = {"epochs": epochs, "hardware": environment(choose_device())["hardware"]}
+    return {
+        **about,
+        "top1_of_the_others": top1,
+        **{name: counted(f, wrong) for name, f in ways.items()},
+    }
 
 
 def main() -> None:
@@ -80,7 +85,6 @@ def main() -> None:
     parser.add_argument("--one-run", action="store_true", help="keep what is known of folds")
     options = parser.parse_args()
     result: dict = kept("planted_labels") if options.one_run else {}
-    result |= {"epochs": options.epochs, "machine": environment(choose_device())}
     for kind in KINDS:
         with tempfile.TemporaryDirectory() as place:
             planted = plant(kind, Path(place) / "planted.csv")
@@ -88,9 +92,11 @@ def main() -> None:
                             "labels": str(Path(place) / "planted.csv")}  # fmt: skip
             if not options.one_run:
                 cv = rk.train("fashion-mnist", folds=3, out=str(Path(place) / "cv"), **common)
-                result[kind] = judged(Path(cv.run) / "out_of_fold.npz", planted)
+                result[kind] = judged(Path(cv.run) / "out_of_fold.npz", planted, options.epochs)
             run = rk.train("fashion-mnist", dynamics=True, out=str(Path(place) / "run"), **common)
-            result[f"{kind}, one run"] = judged(Path(run.run) / "dynamics.npz", planted)
+            result[f"{kind}, one run"] = judged(
+                Path(run.run) / "dynamics.npz", planted, options.epochs
+            )
             told = {name: found for name, found in result.items() if name.startswith(kind)}
         print(json.dumps(told, indent=1), flush=True)
         keep("planted_labels", result)

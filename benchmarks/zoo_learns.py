@@ -94,7 +94,8 @@ def judge(name: str, x: torch.Tensor, labels: torch.Tensor) -> dict:
 def main() -> None:
     x, labels = pictures()
     rows = []
-    for name in rk.models(sys.argv[1] if len(sys.argv) > 1 else "*"):
+    names = rk.models(sys.argv[1] if len(sys.argv) > 1 else "*")
+    for name in (n for n in names if isinstance(spec_of(n), rk.ResNetSpec)):
         rows.append(judge(name, x, labels))
         print("{name}: runs {runs}, loss {first} -> {last}, {seconds} s".format(**rows[-1]),
               flush=True)  # fmt: skip

@@ -34,15 +34,26 @@ MISSING = Words("not run yet", "尚未运行")
 
 def sections_of(page: Path) -> dict[str, str]:
     """What a page says so far, by experiment."""
+    if not page.exists():
+        return {}
     parts = re.split(r"^(?=## `)", page.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     return {part.split("`")[1]: part.rstrip() + "\n" for part in parts}
+
+
+def found_in(lab: Path, name: str, version: int) -> Path | None:
+    """The folder of an experiment's full version, or of the small one, where it is of today's."""
+    for folder in (lab / f"{name}-full", lab / name):
+        file = folder / DATA
+        if file.is_file() and json.loads(file.read_text(encoding="utf-8"))["version"] == version:
+            return folder
+    return None
 
 
 def section(name: str, lab: Path, language: Language, before: dict[str, str]) -> str:
     """An experiment's part of the page; its figure and numbers go to docs/lab/."""
     experiment = experiment_of(name)
     heading = f"## `{name}`: {experiment.question.said(language)}\n\n"
-    folder = next((f for f in (lab / f"{name}-full", lab / name) if (f / DATA).is_file()), None)
+    folder = found_in(lab, name, experiment.version)
     if folder is None:
         return before.get(name, f"{heading}{MISSING.said(language)}\n")
     found = json.loads((folder / DATA).read_text(encoding="utf-8"))

@@ -25,7 +25,7 @@ from resnetkit.multilabel import MultiLabelResult
 from resnetkit.nets.create import blank
 from resnetkit.nets.nested import inner_network, own_statistics
 from resnetkit.nets.network import Network, with_layout
-from resnetkit.nets.spec import Spec, read_spec
+from resnetkit.nets.spec import Spec, only_size, read_spec
 from resnetkit.nets.zoo import name_of
 from resnetkit.sums import SUMS, check_sum, require_listed, sums_text
 from resnetkit.weights import INSIDE, load_weights, read_inside
@@ -234,7 +234,8 @@ class Classifier:
         spec = read_spec(config.spec, where=f"{where}: spec")
         transform = from_plain(Transform, config.transform, where=f"{where}: transform")
         training = from_plain(Training, config.training, where=f"{where}: training")
-        if spec.classes != len(config.classes) or spec.channels != transform.channels:
+        seen = (spec.classes, spec.channels, only_size(spec) or transform.size)
+        if seen != (len(config.classes), transform.channels, transform.size):
             raise UserError(f"{where}: spec, classes and transform do not belong together")
         net = blank(spec)
         load_weights(net, folder / "model.safetensors")
@@ -263,7 +264,7 @@ class Classifier:
 """
         return f"""# {t.model or "Residual network"}, {len(self.classes)} classes
 
-A residual network of {self.spec.layers} layers and {parameters:,} parameters for images of
+A network of {self.spec.layers} layers and {parameters:,} parameters for images of
 {side} x {side} pixels, {"grey" if self.transform.channels == 1 else "RGB"}.
 
 {"It finds any number of" if self.task == "multi-label" else "It tells apart"}: {names}.

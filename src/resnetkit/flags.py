@@ -8,7 +8,7 @@ from typing import Any
 
 from resnetkit.config import Precision, shown
 from resnetkit.nets.naming import NAMINGS
-from resnetkit.parsing import Parser, converter, depth, metavar, named, share
+from resnetkit.parsing import Parser, as_depth, as_name, as_share, converter, metavar
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.recipe_files import recipe_names
 from resnetkit.training.settings import MEASURED, flat_fields
@@ -64,7 +64,9 @@ def _train(parser: Parser) -> None:
     parser.epilog, parser.formatter_class = _RECIPE, argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
     add("data", nargs="?", metavar="DATA", help=_DATA)
-    add("--out", type=named, metavar="FOLDER", help="run folder; default: runs/<data>-<model>-<n>")
+    add(
+        "--out", type=as_name, metavar="FOLDER", help="run folder; default: runs/<data>-<model>-<n>"
+    )
     add("--resume", action="store_true", help="go on with the run in --out, in the same bits")
     names = ", ".join(recipe_names())
     help_recipe = f"{names}, which `resnetkit recipes` explains, or a YAML file; flags override it"
@@ -101,7 +103,7 @@ def _find(parser: Parser) -> None:
     add("--train-minutes", type=minutes, metavar="M", help=help_train)
     help_recipe = "to begin with; a network or an image size that it names stays; default: default"
     add("--recipe", default="default", metavar="NAME|FILE", help=help_recipe)
-    add("--out", type=named, metavar="FILE", help="the recipe to write; default: found-DATA.yaml")
+    add("--out", type=as_name, metavar="FILE", help="the recipe to write; default: found-DATA.yaml")
     help_plot = f"of the learning rate range test: {_PICTURE}; default: beside the recipe"
     add("--plot", metavar="PICTURE", help=help_plot)
     _images_and_output(parser)
@@ -120,7 +122,7 @@ def _evaluate(parser: Parser) -> None:
     )
     add("--plot", metavar="PICTURE", help=f"{help_plot}: {_PICTURE}")
     help_depth = "layers of a network inside, or all: judge every depth, and measure how quick"
-    add("--depth", type=depth, metavar="LAYERS|all", help=help_depth)
+    add("--depth", type=as_depth, metavar="LAYERS|all", help=help_depth)
     _latency(parser)
     _batch(parser)
     _images_and_output(parser)
@@ -138,7 +140,7 @@ def _predict(parser: Parser) -> None:
     add("--depth", type=number, metavar="LAYERS", help="of a network inside; default: the whole")
     _latency(parser)
     help_exit = "let a shallow network answer where it is sure, at such a loss of accuracy: 0.3%"
-    add("--early-exit", type=share, metavar="LOSS", help=help_exit.replace("%", "%%"))
+    add("--early-exit", type=as_share, metavar="LOSS", help=help_exit.replace("%", "%%"))
     _batch(parser)
     _json(parser)
     _machine(parser)
@@ -179,7 +181,7 @@ def _convert(parser: Parser) -> None:
     help_file = "weights: a file, a run or Classifier folder, or a name of the Hugging Face Hub"
     add("weights", metavar="FILE", help=help_file)
     add("--to", required=True, choices=NAMINGS, help="whose names to write")
-    add("--out", type=named, required=True, metavar="FILE", help="the .safetensors file to write")
+    add("--out", type=as_name, required=True, metavar="FILE", help="the .safetensors file to write")
     help_model = "a name of the zoo; by default told from the weights"
     add("--model", metavar="NAME", help=help_model)
     help_from = "whose names the weights have; by default told from them"
@@ -193,7 +195,9 @@ def _deepen(parser: Parser) -> None:
     add("--to", metavar="MODEL", help="a deeper network of the same kind, such as resnet110")
     depths = converter(tuple[int, ...], "list of numbers")
     add("--depths", type=depths, metavar="N,N,N", help="instead: the blocks in every stage")
-    add("--out", type=named, required=True, metavar="FOLDER", help="the Classifier folder to make")
+    add(
+        "--out", type=as_name, required=True, metavar="FOLDER", help="the Classifier folder to make"
+    )
     _json(parser)
 
 
@@ -202,14 +206,16 @@ def _shrink(parser: Parser) -> None:
     add("run_folder", metavar="RUN", help=f"{_RUN}, trained with --any-depth")
     layers = converter(int, "number")
     add("--depth", type=layers, required=True, metavar="LAYERS", help="of the network to keep")
-    add("--out", type=named, required=True, metavar="FOLDER", help="the Classifier folder to make")
+    add(
+        "--out", type=as_name, required=True, metavar="FOLDER", help="the Classifier folder to make"
+    )
     _json(parser)
 
 
 def _combine(parser: Parser) -> None:
     add = parser.add_argument
     add("runs", nargs="+", metavar="RUN", help=f"{_RUN}: two or more")
-    add("--out", type=named, required=True, metavar="FOLDER", help="the folder to make")
+    add("--out", type=as_name, required=True, metavar="FOLDER", help="the folder to make")
     help_average = "one network with the mean of their weights, its norms measured on these images"
     add("--average", metavar="DATA", help=f"instead of an ensemble: {help_average}")
     add("--data-dir", metavar="FOLDER", help=_DATA_DIR)
@@ -242,7 +248,7 @@ def _labels(parser: Parser) -> None:
     cut = converter(float, "number")
     help_cut = "list labels whose chance to be right is below this; default: 0.5"
     add("--cut", type=cut, default=0.5, metavar="X", help=help_cut)
-    add("--csv", type=named, metavar="FILE", help="write them, to be edited, for train --labels")
+    add("--csv", type=as_name, metavar="FILE", help="write them, to be edited, for train --labels")
     words = ("given", "likely", "empty")
     help_fill = (
         "what stands in the CSV's column label: as given, so that nothing changes until you "
@@ -263,7 +269,7 @@ def _lab(parser: Parser) -> None:
     add("--seeds", type=seeds, metavar="N", help="instead of the experiment's own number")
     help_zh = "what is printed in Chinese; pages and figures come in both languages"
     add("--zh", dest="language", action="store_const", const="zh", default="en", help=help_zh)
-    add("--out", type=named, default="lab", metavar="FOLDER", help="default: lab")
+    add("--out", type=as_name, default="lab", metavar="FOLDER", help="default: lab")
     add("--data-dir", metavar="FOLDER", help=_DATA_DIR)
     _json(parser)
     _machine(parser)

@@ -40,7 +40,7 @@ def right_probability(logits: np.ndarray, labels: np.ndarray) -> Judged:
     it finds more than the confident joint (Northcutt 2021, arXiv 1911.00068).
 
     Args:
-        logits: (images, classes), each by a network that has not seen that image.
+        logits: (images, classes), each by a network that has not learned that image's label.
         labels: (images,), int64.
     """
     logits, every = logits.astype(np.float64), np.arange(len(labels))

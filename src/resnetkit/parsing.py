@@ -59,14 +59,14 @@ def converter(annotation: Any, name: str, *, or_auto: bool = False) -> Callable[
     return convert
 
 
-def depth(text: str) -> int | str:
+def as_depth(text: str) -> int | str:
     """A number of layers, or `all`."""
     if text != "all" and not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected a number of layers, or all, found {text!r}")
     return text if text == "all" else int(text)
 
 
-def share(text: str) -> float:
+def as_share(text: str) -> float:
     """A part of one, also in per cent."""
     number = text.removesuffix("%")
     try:
@@ -75,7 +75,7 @@ def share(text: str) -> float:
         raise argparse.ArgumentTypeError(f"expected a share such as 0.3%, found {text!r}") from None
 
 
-def named(text: str) -> str:
+def as_name(text: str) -> str:
     """A name of a file or folder, which must not be empty."""
     if not text.strip():
         raise argparse.ArgumentTypeError("expected a name, found nothing")

@@ -100,7 +100,9 @@ def _kept_by(folder: Path) -> Path:
     if holds_folds(folder):
         file = FoldsFolder(folder).predictions
     else:
-        run = RunFolder.open(folder)
+        run = RunFolder(folder)
+        if not (folder / "recipe.yaml").is_file():
+            raise UserError(f"{folder} is no run folder: it has no recipe.yaml")
         if not run.recipe().dynamics:
             raise UserError(
                 f"{folder} is one run, whose network has learned its labels: train with --folds 3, "

@@ -1,5 +1,6 @@
 """Fully connected networks: what a block computes, the identity, and what is refused."""
 
+import copy
 import math
 from dataclasses import replace
 
@@ -9,7 +10,11 @@ from torch.nn import functional
 
 import resnetkit as rk
 from resnetkit.nets.create import blank
+from resnetkit.nets.fits import find_fit
 from resnetkit.nets.spec import read_spec
+from resnetkit.training.recipe import Recipe
+from resnetkit.training.settings import override
+from resnetkit.training.setup import network_of
 from resnetkit.training.sync_norm import synchronised
 
 SPEC = rk.MLPSpec(depths=(3,), width=8, size=4, channels=2, classes=5)
@@ -123,3 +128,35 @@ def test_norms_over_all_ranks_are_those_of_one_process():
 def test_what_describes_no_network(fields, line):
     with pytest.raises(rk.UserError, match=line):
         rk.MLPSpec(**fields)
+
+
+def test_blocks_computed_anew_give_the_same_bits():
+    plain = rk.create(replace(SPEC, drop_path=0.3))
+    saving = copy.deepcopy(plain)
+    saving.segments = (2,)
+    x = torch.randn(6, 2, 4, 4)
+    for net in (plain, saving):
+        torch.manual_seed(4)
+        net(x).square().sum().backward()
+    for (name, one), other in zip(plain.named_parameters(), saving.parameters(), strict=True):
+        assert torch.equal(one.grad, other.grad), name
+    for (name, one), other in zip(plain.named_buffers(), saving.buffers(), strict=True):
+        assert torch.equal(one, other), name
+
+
+def test_other_libraries_have_none():
+    with pytest.raises(rk.UserError, match="timm has no fully connected network"):
+        rk.state_dict(rk.create(SPEC), "timm")
+
+
+def test_weights_for_other_images_are_no_fit():
+    assert set(find_fit(rk.create("resmlp").state_dict()).models) == {"mlp", "resmlp"}
+    other = rk.create(replace(rk.create("resmlp").spec, size=20))
+    assert not find_fit(other.state_dict()).exact
+
+
+@pytest.mark.parametrize(("name", "groups"), [("resnet8", 8), ("resnet50", 32), ("wrn16_4", 8)])
+def test_group_norm_takes_as_many_groups_as_leave_two_channels(name, groups):
+    spec = network_of(override(Recipe(), {"model": name, "norm": "group"}))
+    assert (spec.norm, spec.norm_groups) == ("group", groups)
+    rk.create(spec)

@@ -10,6 +10,13 @@ from tests.training.runs import stop_and_resume, train
 import resnetkit as rk
 from resnetkit.cli import main
 from resnetkit.data.sources import open_dataset
+from resnetkit.nets.nested import Nested
+from resnetkit.ranks import Ranks
+from resnetkit.training.dynamics import Dynamics
+from resnetkit.training.observer import Observer
+from resnetkit.training.recipe import Recipe
+from resnetkit.training.room import Room, check_room
+from resnetkit.training.settings import override
 
 KEPT = {"dynamics": True, "model": "resmlp", "depths": (1,), "width": 64, "drop_path": 0.0}
 AS_THEY_ARE = {"shift": 0, "flip": False, "erase": 0.0, "alternate": False, "mirror": False}
@@ -63,6 +70,38 @@ def test_planted_mistakes_come_first(tmp_path, capsys):
     assert "given" in capsys.readouterr().out.lower()
 
 
-def test_it_is_of_single_images(tmp_path):
-    with pytest.raises(rk.UserError, match="dynamics are of single images: .* set mixup to 0"):
-        train(tmp_path / "run", **KEPT, mixup=0.2)
+def test_an_image_that_is_seen_twice_in_a_step_counts_twice():
+    dynamics = Dynamics(3, 2, torch.device("cpu"))
+    dynamics.add(torch.tensor([2, 0, 2]), torch.tensor([[1.0, 2], [3, 4], [5, 6]]))
+    assert dynamics.times.tolist() == [1, 0, 2]
+    assert dynamics.logits.tolist() == [[3, 4], [0, 0], [6, 8]]
+
+
+def test_a_longer_run_is_ranked_by_all_of_it(tmp_path):
+    changes = KEPT | {"epochs": 1, "schedule": "constant"}
+    train(tmp_path / "run", **changes)
+    before = kept(tmp_path / "run")["logits"]
+    rk.train(resume=True, out=str(tmp_path / "run"), epochs=2, threads=1, observer=Observer())
+    train(tmp_path / "whole", **(changes | {"epochs": 2}))
+    after = kept(tmp_path / "run")["logits"]
+    assert (after != before).any()
+    assert (after == kept(tmp_path / "whole")["logits"]).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [({"mixup": 0.2}, "dynamics are of single images: .* set mixup to 0"),
+     ({"folds": 2, "val_fraction": None}, "leave --dynamics out")],
+)  # fmt: skip
+def test_it_is_of_single_images_and_of_one_run(settings, line, tmp_path):
+    changes = {k: v for k, v in (KEPT | settings).items() if v is not None}
+    with pytest.raises(rk.UserError, match=line):
+        rk.train("fashion-mnist", out=str(tmp_path / "run"), **changes)
+
+
+def test_what_it_takes_is_counted_before_the_run(tmp_path):
+    recipe = override(Recipe(), {"model": "resmlp", "dynamics": True, "image_size": 28})
+    nested = Nested(rk.create("resmlp"))
+    check_room(nested, recipe, 1000, Room(10**9), Ranks())
+    with pytest.raises(rk.UserError, match="does not fit memory"):
+        check_room(nested, recipe, 10**8, Room(10**9), Ranks())

@@ -6,6 +6,7 @@ from resnetkit.benching.results import BenchResult, BenchRow
 from resnetkit.nets.spec import MLPSpec, ResNetSpec
 from resnetkit.nets.zoo import ZOO
 from resnetkit.report.speed import Point, Slide, draw_speed
+from resnetkit.report.style import language_of
 
 
 def draw_chart(found: BenchResult, path: Path, *, chinese: bool = False) -> None:
@@ -20,7 +21,7 @@ def draw_chart(found: BenchResult, path: Path, *, chinese: bool = False) -> None
         accuracy="validation" if runs else "published",
         batch=found.batch_size,
         missing=tuple(found.without_accuracy),
-        language="zh" if chinese else "en",
+        language=language_of("zh") if chinese else "en",
     )
     draw_speed(points, slide, path)
 

@@ -15,7 +15,7 @@ from resnetkit.errors import UserError
 from resnetkit.files import check_can_draw
 from resnetkit.machine import Machine, choose_precision, ready_machine, repeatable
 from resnetkit.training.observer import Observer
-from resnetkit.training.setup import least_batch
+from resnetkit.training.setup import least_batch, why_more_images
 
 TRAIN_BATCH = 32
 """Images of a training step, where nothing else is said."""
@@ -81,11 +81,11 @@ def bench(
     observer.say(f"on {machine}")
     result = _measure(contestants, machine, observer)
     if plot is not None:
-        from resnetkit.report.style import NO_CHINESE, chinese_fonts
+        from resnetkit.report.style import NO_CHINESE, language_of
 
-        if chinese and not chinese_fonts():
+        if chinese and language_of("zh") != "zh":
             observer.say(NO_CHINESE)
-        result.plot(plot, chinese=chinese and bool(chinese_fonts()))
+        result.plot(plot, chinese=chinese)
     return result
 
 
@@ -132,8 +132,8 @@ def _check_train_batch(contestants: list[Contestant]) -> None:
         asked, least = one.plan.train_batch, least_batch(one.subject.spec, one.summary)
         if asked is not None and asked < least:
             raise UserError(
-                f"{one.subject.name} at {one.subject.image_size} pixels ends in a single pixel, of "
-                f"which batch norm needs more than one image: raise --train-batch"
+                f"{why_more_images(one.subject.name, one.subject.spec, one.subject.image_size)}: "
+                f"raise --train-batch"
             )
 
 

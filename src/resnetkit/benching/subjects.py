@@ -12,7 +12,7 @@ from resnetkit.data.transform import Transform
 from resnetkit.errors import UserError
 from resnetkit.nets.create import create
 from resnetkit.nets.network import Network
-from resnetkit.nets.spec import Spec, for_size
+from resnetkit.nets.spec import Spec, for_size, only_size
 from resnetkit.nets.zoo import ZOO, models, spec_of, usual
 from resnetkit.published import published
 from resnetkit.sizes import check_side
@@ -134,8 +134,8 @@ def _of_classifier(
         accuracy = Accuracy(100 * training.val_top1, judged, digest)
     if image_size and image_size != transform.size:
         transform, accuracy = replace(transform, size=image_size), None
-        if for_size(classifier.spec, image_size) != classifier.spec:
-            raise UserError(f"{name} is for images of {classifier.transform.size} pixels alone")
+        if only_size(classifier.spec):
+            raise UserError(f"{name} is for images of {only_size(classifier.spec)} pixels alone")
     return Subject(name, "run", training.model, classifier.spec, transform, accuracy, folder)
 
 

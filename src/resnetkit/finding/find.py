@@ -108,7 +108,8 @@ def find(
     """
     session, observer = session or Session(), observer or Observer()
     recipe = read_recipe(recipe) if isinstance(recipe, str) else recipe
-    recipe = override(recipe, {"data": locate(data), "folds": None, "fold": None})
+    whole = {"data": locate(data), "folds": None, "fold": None, "dynamics": False}
+    recipe = override(recipe, whole)
     train_minutes = train_minutes if train_minutes is not None else minutes
     for flag, asked in (("minutes", minutes), ("train-minutes", train_minutes)):
         if not 0 < asked < 1e5:

@@ -1,5 +1,6 @@
 """Where an experiment's networks are trained: ordinary run folders, kept and gone on with."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import resnetkit.api as rk
 from resnetkit.errors import UserError
-from resnetkit.files import remove_tree
+from resnetkit.files import remove_tree, write_whole
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.recipe_files import read_recipe
@@ -78,6 +79,24 @@ class Bench:
         else:
             self.done += 1
         return out
+
+    def kept(self, key: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What came of work that leaves no run folder: done now, or found in kept.json.
+
+        Args:
+            key: says the work whole.
+            work: what it comes to, as plain data.
+        """
+        file = self.folder / "kept.json"
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            found = {}
+        if key not in found:
+            found[key] = work()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(file, json.dumps(found))
+        return found[key]
 
     def forget(self, arm: str, seed: int) -> None:
         """Have a run trained anew that must be looked at while it is trained."""

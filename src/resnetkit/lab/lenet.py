@@ -66,12 +66,12 @@ def train_lenet(
         val: to be judged by.
 
     Raises:
-        ArithmeticError: the loss is not finite; the message has the step.
+        FloatingPointError: loss or weights are not finite; the message has the step.
     """
     torch.manual_seed(seed)
     net, batch = LeNet(spec), recipe.batch_size
     optimiser = Optimiser(net, recipe.optimiser)
-    an_epoch = len(train[0]) // batch
+    an_epoch = max(1, len(train[0]) // batch)
     for step in range(recipe.epochs * an_epoch):
         if step % an_epoch == 0:
             order = torch.randperm(len(train[0]))
@@ -79,11 +79,11 @@ def train_lenet(
         net.zero_grad()
         loss = functional.cross_entropy(net(train[0][chosen]), train[1][chosen])
         if not loss.isfinite():
-            raise ArithmeticError(f"step {step}: the loss is not finite")
+            raise FloatingPointError(f"step {step}: the loss is not finite")
         loss.backward()
         rate = factor(recipe.schedule, step, recipe.epochs * an_epoch)
         optimiser.set_rate(recipe.optimiser.lr * rate)
         optimiser.step()
     if not all(bool(p.isfinite().all()) for p in net.parameters()):
-        raise ArithmeticError(f"step {step}: weights are not finite")
+        raise FloatingPointError(f"step {step}: weights are not finite")
     return 1 - accuracy(net, *val)

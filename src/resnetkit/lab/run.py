@@ -14,7 +14,7 @@ from resnetkit.files import write_whole
 from resnetkit.lab.bench import Bench
 from resnetkit.lab.experiment import OUTCOMES, Experiment, Language, Verdict
 from resnetkit.lab.told import readme
-from resnetkit.report.style import NO_CHINESE, chinese_fonts, save_figure
+from resnetkit.report.style import NO_CHINESE, language_of, save_figure
 from resnetkit.training.observer import Observer
 
 NAMES = (
@@ -103,7 +103,7 @@ def run_experiment(
         write_whole(folder / DATA, json.dumps({**about, "data": data}, indent=1) + "\n")
     data = json.loads(json.dumps(data))
     verdict = experiment.judge(data)
-    if not chinese_fonts():
+    if language_of("zh") != "zh":
         observer.say(NO_CHINESE)
     _tell(experiment, sizes, data, verdict, folder, full=full)
     return LabResult(name, folder, verdict, data, seconds)
@@ -137,7 +137,7 @@ def _tell(
 ) -> None:  # fmt: skip
     """Figures and pages, in both languages."""
     for language, ending in (("en", ""), ("zh", ".zh")):
-        figure = experiment.draw(data, language if chinese_fonts() else "en")
+        figure = experiment.draw(data, language_of(language))
         for kind in ("svg", "png"):
             save_figure(figure, folder / f"figure{ending}.{kind}")
         text = readme(experiment, sizes, verdict, language, f"figure{ending}.png", full=full)

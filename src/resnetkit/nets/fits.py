@@ -102,6 +102,6 @@ def _compare(model: str, state: Mapping[str, Tensor]) -> Fit:
 
 def _agree(given: Tensor, own: Tensor, *, is_first: bool) -> bool:
     """Whether shapes agree; the first convolution may see another number of channels."""
-    if is_first and given.ndim == own.ndim:
+    if is_first and given.ndim == own.ndim == 4:
         return given.shape[:1] + given.shape[2:] == own.shape[:1] + own.shape[2:]
     return given.shape == own.shape

@@ -25,7 +25,7 @@ class Pixels(nn.Module):
         return self.fc(x.flatten(1))
 
 
-class DenseBlock(nn.Module):
+class MLPBlock(nn.Module):
     """y = x + g(x), g being norm, ReLU and a layer, twice; a plain network has g(x) alone."""
 
     def __init__(self, spec: MLPSpec, drop_path: float):
@@ -54,7 +54,7 @@ class MLP(Network):
 
     def __init__(self, spec: MLPSpec):
         count = spec.depths[0]
-        blocks = [DenseBlock(spec, spec.drop_path * i / count) for i in range(1, count + 1)]
+        blocks = [MLPBlock(spec, spec.drop_path * i / count) for i in range(1, count + 1)]
         super().__init__(spec, Pixels(spec), [blocks], make_norm(spec))
 
     def pooled(self, x: Tensor) -> Tensor:

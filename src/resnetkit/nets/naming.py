@@ -34,7 +34,7 @@ _ALLOWED: dict[tuple[str, str], dict[str, tuple]] = {
 
 
 def first_layer(spec: Spec) -> str:
-    """The name here of the one tensor whose shape has the channels of the image."""
+    """The name here of the one tensor whose shape has to do with the channels of the image."""
     if isinstance(spec, MLPSpec):
         return "stem.fc.weight"
     return "stem.conv1.weight" if len(spec.stem_widths) > 1 else "stem.conv.weight"

@@ -53,9 +53,8 @@ def inner_spec(spec: Spec, layers: int) -> Spec:
 
 def check_nested(spec: Spec) -> None:
     """Raise UserError for a network that shallower ones are not taken from."""
-    reason = why_no_identity_start(spec)
-    if isinstance(spec, MLPSpec):
-        reason = "a fully connected network is not cut"
+    connected = isinstance(spec, MLPSpec)
+    reason = "a fully connected network is not cut" if connected else why_no_identity_start(spec)
     if reason:
         raise UserError(f"this network is of one depth: {reason}")
 

@@ -1,5 +1,6 @@
 """`ResNetSpec` and `MLPSpec`: a frozen dataclass that says a network whole."""
 
+import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
@@ -88,7 +89,6 @@ class ResNetSpec:
         inside = [width * self.inner for width in self.widths]
         first = [width // self.reduce_first for width in inside]
         part = {"deep": 2, "tiered": 8}.get(self.stem, 1)
-        normed = [*counts, *inside, *first, *self.stem_widths]
         return {
             "shortcut A pads with zeros and cannot lower the number of channels": (
                 self.shortcut == "A" and any(b < a for a, b in pairwise(counts))
@@ -107,9 +107,16 @@ class ResNetSpec:
                 self.shortcut_pool and self.shortcut_kernel > 1
             ),
             f"norm_groups {self.norm_groups} must divide every number of channels": (
-                self.norm == "group" and any(n % self.norm_groups for n in normed)
+                self.norm == "group" and any(n % self.norm_groups for n in self.normed_channels)
             ),
         }
+
+    @property
+    def normed_channels(self) -> set[int]:
+        """Channels that some norm sees."""
+        inside = {width * self.inner for width in self.widths}
+        first = {width // self.reduce_first for width in inside}
+        return {*self.stem_widths, *(w * self.expansion for w in self.widths), *inside, *first}
 
     @property
     def stem_widths(self) -> tuple[int, ...]:
@@ -207,16 +214,31 @@ class MLPSpec:
         """The spec as plain data, for JSON."""
         return to_plain(self)
 
+    @classmethod
+    def from_dict(cls, data: dict, *, where: str = "spec") -> "MLPSpec":
+        """The spec from plain data; unknown keys and wrong types raise UserError."""
+        return from_plain(cls, data, where=where)
+
 
 Spec = ResNetSpec | MLPSpec
+
+
+def fitting_groups(spec: ResNetSpec) -> int:
+    """Groups of group norm for a network: 32, or as many as leave two channels in each."""
+    return math.gcd(32, *(channels // 2 for channels in spec.normed_channels))
 
 
 def read_spec(data: dict, *, where: str = "spec") -> Spec:
     """The spec that `to_dict` made plain data of; what is none raises UserError."""
     kind = MLPSpec if isinstance(data, dict) and "width" in data else ResNetSpec
-    return from_plain(kind, data, where=where)
+    return kind.from_dict(data, where=where)
+
+
+def only_size(spec: Spec) -> int | None:
+    """The side of the images that a network is for; None where it takes any."""
+    return spec.size if isinstance(spec, MLPSpec) else None
 
 
 def for_size(spec: Spec, size: int) -> Spec:
-    """The spec for images of so many pixels a side: a convolutional network takes any."""
+    """The spec for images of so many pixels a side."""
     return replace(spec, size=size) if isinstance(spec, MLPSpec) else spec

@@ -211,14 +211,14 @@ _VARIANTS = {
     "wrn40_8": _wrn(40, 8),
 }
 
-_DENSE = {"mlp": MLPSpec(shortcut="none"), "resmlp": MLPSpec()}
+_FULLY_CONNECTED = {"mlp": MLPSpec(shortcut="none"), "resmlp": MLPSpec()}
 """Fully connected; of other widths and depths by `--width`, `--depths`."""
 
 ZOO: dict[str, Spec] = (
     _HE
     | _VARIANTS
     | {name.replace("resnet", "plain"): replace(s, shortcut="none") for name, s in _HE.items()}
-    | _DENSE
+    | _FULLY_CONNECTED
 )
 
 

@@ -5,6 +5,7 @@ import functools
 import warnings
 from collections.abc import Generator
 from pathlib import Path
+from typing import Literal
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -33,6 +34,9 @@ CHINESE = (
 )  # fmt: skip
 """Fonts for what DejaVu Sans cannot write, where one of them is installed."""
 
+_FIRST_CHINESE = "\u2e80"
+"""Of Unicode's blocks for it: radicals."""
+
 NO_CHINESE = (
     f"no font for Chinese is installed, such as {CHINESE[0]}: the words in figures are English"
 )
@@ -44,10 +48,15 @@ def chinese_fonts() -> tuple[str, ...]:
     found = _known_fonts()
     if not found:
         for file in set(findSystemFonts()) - {font.fname for font in fontManager.ttflist}:
-            with contextlib.suppress(OSError, RuntimeError):
+            with contextlib.suppress(Exception):  # as matplotlib leaves out what it cannot read
                 fontManager.addfont(file)
         found = _known_fonts()
     return found
+
+
+def language_of(wanted: Literal["en", "zh"]) -> Literal["en", "zh"]:
+    """The language of a figure's words: English where no font can write Chinese."""
+    return wanted if wanted == "en" or chinese_fonts() else "en"
 
 
 def _known_fonts() -> tuple[str, ...]:
@@ -58,8 +67,10 @@ def _known_fonts() -> tuple[str, ...]:
 def _write_any_script(figure: Figure) -> None:
     """Class names may be in any script."""
     for text in figure.findobj(Text):
-        plain = text.get_text().isascii()  # the others have no bold, and say so
-        text.set_fontfamily(["DejaVu Sans", *(() if plain else chinese_fonts())])
+        words = text.get_text()
+        chinese = any(character >= _FIRST_CHINESE for character in words)
+        others = () if words.isascii() else chinese_fonts() if chinese else _known_fonts()
+        text.set_fontfamily(["DejaVu Sans", *others])  # the others have no bold, and say so
 
 
 @contextlib.contextmanager

@@ -25,12 +25,13 @@ class State:
     Attributes:
         step: steps done since the start.
         recipe: the run's recipe, as plain data.
-        spec: the ResNetSpec in force, as plain data.
+        spec: the network's spec in force, as plain data.
         environment: what the bits depend on besides recipe and data.
         history: the lines of metrics.jsonl so far.
         seconds: of training since the start; `epoch_seconds`, since the epoch began.
-        tensors: weights, optimiser, EMA and the sums of the epoch under way, by name; under
-            several ranks also the running statistics and sums of every other rank.
+        tensors: weights, optimiser, EMA, the sums of the epoch under way, and of the run
+            (`dynamics`), by name; under several ranks also the running statistics and sums of every
+            other rank.
         rollbacks: what was not finite, and where the run went back to.
     """
 

@@ -24,7 +24,7 @@ class Dynamics:
 
     def add(self, indices: Tensor, logits: Tensor) -> None:
         """What is said at a step of these images: (n,), (n, classes)."""
-        indices = indices.to(logits.device)
+        indices = indices.to(logits.device, non_blocking=True)
         self.logits.index_add_(0, indices, logits.detach())
         self.times.index_add_(0, indices, logits.new_ones(len(indices)))
 

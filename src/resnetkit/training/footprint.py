@@ -10,7 +10,7 @@ from torch import Tensor
 
 from resnetkit.nets.nested import Nested
 from resnetkit.nets.network import Network
-from resnetkit.nets.spec import for_size
+from resnetkit.nets.spec import only_size
 from resnetkit.training.recipe import Recipe
 
 _TRIED = (2, 4)  # images; their difference is what one takes
@@ -90,8 +90,7 @@ def footprint(net: Network, recipe: Recipe, *, shared: int = 0) -> Footprint:
         shared: so many blocks, and the stem, are left out.
     """
     whole = recipe.data.image_size or 1
-    side = min(whole, _MOST_SIDE)
-    side = whole if for_size(net.spec, side) != net.spec else side
+    side = only_size(net.spec) or min(whole, _MOST_SIDE)
     small, large = (_kept_bytes(net, recipe, count, side) for count in _TRIED)
     larger = whole**2 / side**2 / (_TRIED[1] - _TRIED[0])
     kept, inputs = (

@@ -131,10 +131,9 @@ class ReadyRun:
 
     def _keep_dynamics(self, run: RunFolder, dynamics: Dynamics) -> None:
         """Write the mean of what was said of every image; all ranks come here together."""
-        sums = {
-            name: torch.cat(self.ranks.gather(own[None])).sum(0).cpu().numpy()
-            for name, own in dynamics.tensors().items()
-        }
+        own = {name: tensor.clone() for name, tensor in dynamics.tensors().items()}
+        self.ranks.average(list(own.values()))  # of both: their ratio is that of the sums
+        sums = {name: tensor.cpu().numpy() for name, tensor in own.items()}
         seen = np.flatnonzero(sums["times"])
         logits = sums["logits"][seen] / sums["times"][seen, None]
         place = places_of(self.sources["train"], self.dataset.parts["train"])[seen]

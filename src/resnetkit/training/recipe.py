@@ -328,6 +328,10 @@ class Recipe:
         if self.dynamics and any(mixing.values()):
             named = " and ".join(name for name, value in mixing.items() if value)
             raise UserError(f"dynamics are of single images: leave it out, or set {named} to 0")
+        if self.dynamics and self.data.folds:
+            raise UserError("with --folds every image is judged out of fold: leave --dynamics out")
+        if self.dynamics and self.data.multi_label:
+            raise UserError("dynamics are of images with one class each: leave --dynamics out")
         if self.depth.any_depth and self.growth.grow_at:
             raise UserError("a network of any depth has its depth from the start: it cannot grow")
         self.teaching.check_balance(self.balance)

@@ -148,6 +148,8 @@ def check_room(nested: Nested, recipe: Recipe, images: int, room: Room, ranks: R
     if room.bytes is None or (recipe.freeze != "none" and recipe.unfreeze_at is None):
         return  # what is frozen leaves nothing behind
     fixed, left = _fixed_bytes(nested.net), together(nested, recipe)
+    if recipe.dynamics:
+        fixed += 4 * images * nested.net.spec.classes  # bytes of a float
     plain = sum(one.peak() for one in left)
     sparing = sum(one.peak(one.segmented(len(one.inside))) for one in left)
     each = SPARE * max(1.0, plain if room.asked is None else min(plain, sparing))

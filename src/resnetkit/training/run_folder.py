@@ -105,6 +105,7 @@ class RunFolder:
         if recipe != self.recipe():
             if self.finished:
                 remove_tree(self.classifier)
+            self.dynamics.unlink(missing_ok=True)
             replace_listed(self.path / "recipe.yaml", recipe.to_yaml())
 
     @contextlib.contextmanager

@@ -21,11 +21,11 @@ from resnetkit.nets.depth import deepen
 from resnetkit.nets.initialise import why_no_identity_start
 from resnetkit.nets.nested import Nested
 from resnetkit.nets.network import Network
-from resnetkit.nets.spec import MLPSpec, Spec, for_size
+from resnetkit.nets.spec import MLPSpec, ResNetSpec, Spec, fitting_groups, for_size
 from resnetkit.nets.summary import Summary, summarise
 from resnetkit.nets.zoo import spec_of, usual
 from resnetkit.pretrained import Pretrained, open_pretrained
-from resnetkit.ranks import Ranks
+from resnetkit.ranks import Ranks, share
 from resnetkit.training import depths
 from resnetkit.training.freeze import frozen_parts
 from resnetkit.training.growth import networks
@@ -103,7 +103,7 @@ def plan_run(
         teachers=teacher_sums(recipe.teaching),
     )
     nested = deepest(starting_network(recipe, record.classes), recipe)
-    _check_batch(recipe, len(sources["train"]), nested.net)
+    _check_batch(recipe, len(sources["train"]), nested.net, ranks.count)
     check_room(nested, recipe, len(sources["train"]), place.room, ranks)
     if "val" not in dataset.parts:
         _tell_of_teachers(recipe, teachers, record, observer)
@@ -141,6 +141,8 @@ def _as_begun(recipe: Recipe, begun: Pretrained) -> Recipe:
         for name in _SHAPING
         if getattr(recipe, name) is None and getattr(own, name, 0) != getattr(known, name, 0)
     }
+    if isinstance(own, MLPSpec):  # its first layer fits no other
+        recipe = replace(recipe, data=replace(data, channels=data.channels or own.channels))
     return replace(recipe, model=begun.model, **others)
 
 
@@ -214,16 +216,36 @@ def _right_precision(asked: str, recipe: Recipe, spec: Spec, device: torch.devic
     return "fp32"
 
 
-def _check_batch(recipe: Recipe, images: int, net: Network) -> None:
+def why_more_images(name: str, spec: Spec, side: int) -> str:
+    """Why batch norm needs more than one image at a time, where `least_batch` says so."""
+    if isinstance(spec, MLPSpec):
+        return f"{name} is fully connected, and batch norm needs more than one image at a time"
+    return (
+        f"{name} at {side} pixels ends in a single pixel, of which batch norm needs more than one "
+        f"image at a time"
+    )
+
+
+def smallest_piece(images: int, batch_size: int, pieces: int, ranks: int) -> int:
+    """The fewest images that are computed together, of all batches of an epoch, on any rank."""
+    found = []
+    for size in {b - a for a, b in pairwise(batch_bounds(images, batch_size))}:
+        shares = [share(size, rank, ranks) for rank in range(ranks)]
+        parts = min(pieces, max(1, size // ranks))
+        found += [max(1, (end - first) // parts) for first, end in shares if end > first]
+    return min(found)
+
+
+def _check_batch(recipe: Recipe, images: int, net: Network, ranks: int) -> None:
     """Refuse a batch, or a piece of one, with too few images."""
     pieces, side = recipe.optimiser.accumulate, recipe.data.image_size or 1
-    sizes = [b - a for a, b in pairwise(batch_bounds(images, recipe.batch_size))]
-    smallest = min(size // min(size, pieces) for size in sizes)
+    apart = 1 if recipe.sync_bn else ranks
+    smallest = smallest_piece(images, recipe.batch_size, pieces, apart)
     if smallest < 2 and smallest < least_batch(net.spec, summarise(net.spec, side, side)):
+        larger = "" if isinstance(net.spec, MLPSpec) else ", or train on larger images"
         raise UserError(
-            f"{recipe.model} at {side} pixels ends in a single pixel, of which batch norm needs "
-            f"more than one image at a time: raise --batch-size, lower --accumulate, or train on "
-            f"larger images"
+            f"{why_more_images(recipe.model or '', net.spec, side)}: raise --batch-size, lower "
+            f"--accumulate{larger}"
         )
     together = {
         "mixup and cutmix mix": recipe.augmentation.mixup or recipe.augmentation.cutmix,
@@ -291,4 +313,6 @@ def network_of(recipe: Recipe) -> Spec:
             raise UserError(f"{recipe.model} has no {name}: leave --{name} out")
     if isinstance(spec, MLPSpec) and data.eval_size not in (None, data.image_size):
         raise UserError(f"{recipe.model} is for images of one size: leave --eval-size out")
+    if changes.get("norm") == "group" and isinstance(spec, ResNetSpec):
+        changes["norm_groups"] = fitting_groups(spec)
     return for_size(replace(spec, **changes), data.image_size or usual(recipe.model or "").size)

@@ -233,7 +233,7 @@ class Trainer:
         return pieces_of(batch, count)
 
     def backward(self, piece: Piece, whole: int) -> torch.Tensor:
-        """Gradients of a piece by its share of the whole batch, and the epoch's sums.
+        """Gradients of a piece by its share of the whole batch, and the sums of epoch and run.
 
         DDP takes the mean over ranks, hence the factor. Returns whether the loss is finite.
         """

@@ -62,14 +62,20 @@ def lenet_errors(
     train, val = (pictures[:images], labels[:images]), (pictures[images:], labels[images:])
     said: dict[str, str] = {}
 
-    def error(rule: str, batch: int, seed: int) -> float:
+    def run(rule: str, batch: int, seed: int) -> dict[str, Any]:
         settings = settings_of(rule, batch) | {"batch_size": batch, "epochs": epochs}
+        recipe = override(read_recipe("default"), settings)
         try:
-            recipe = override(read_recipe("default"), settings)
-            return train_lenet(LeNetSpec(), recipe, seed, train, val)
-        except ArithmeticError as stopped:
-            said[f"LeNet {rule}/{batch}"] = str(stopped)
-            return LOST
+            return {"error": train_lenet(LeNetSpec(), recipe, seed, train, val)}
+        except FloatingPointError as stopped:
+            return {"error": LOST, "said": str(stopped)}
+
+    def error(rule: str, batch: int, seed: int) -> float:
+        key = f"LeNet {rule}/{batch}"
+        found = bench.kept(f"{key}, {images} x {epochs}, {seed}", lambda: run(rule, batch, seed))
+        if "said" in found:
+            said[key] = found["said"]
+        return found["error"]
 
     bench.observer.say("LeNet, the same rules and batches")
     found = {r: [[error(r, b, seed) for seed in range(seeds)] for b in batches] for r in RULES}

@@ -23,7 +23,7 @@ NAMES = {
     "residual, zero start": Words("residual, branches begin at 0", "残差，分支从 0 开始"),
 }
 WIDTH, LOSS = 64, 0.02
-"""Of every layer; and of accuracy, what the deepest residual network may lack against the best."""
+"""Of every layer; and of training error, by how much the deepest may be above the best depth."""
 
 
 def measure(
@@ -83,8 +83,8 @@ def draw(data: dict[str, Any], language: Language):
 EXPERIMENT = Experiment(
     name="fully-connected",
     question=Words(
-        "Do residual connections help fully connected networks too, and do they need a norm?",
-        "残差连接对全连接网络也有用吗？它们需要归一化吗？",
+        "Do residual connections help fully connected networks too?",
+        "残差连接对全连接网络也有用吗？",
     ),
     source="readers' questions; He 2016 (arXiv 1603.05027); De 2020 (arXiv 2002.10444) on norms",
     done=Words(
@@ -104,8 +104,10 @@ EXPERIMENT = Experiment(
     ),
     limits=Words(
         "That depth does no harm is not that it helps: on pixels without convolutions more layers say "
-        "little more.",
-        "深度无害并不等于有益：没有卷积而直接读像素时，更多的层并不能多说出什么。",
+        "little more. All learn at one rate, 0.02; networks without norm are drawn and told, and have no "
+        "part in the verdict.",
+        "深度无害并不等于有益：没有卷积而直接读像素时，更多的层并不能多说出什么。所有网络用同一个学习率 0.02；"
+        "没有归一化的网络一并画出和报告，但不参与判定。",
     ),
     small={"seeds": 2, "layers": [4, 20, 60, 200], "images": 4000, "epochs": 5},
     full={"seeds": 3, "layers": [4, 8, 20, 60, 200], "images": 50000, "epochs": 20},
