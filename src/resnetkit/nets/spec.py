@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, Self
 
 from resnetkit.config import check_ranges, check_types, from_plain, option, to_plain
 from resnetkit.errors import UserError
@@ -20,8 +20,21 @@ CONVOLUTIONS = {"basic": 2, "bottleneck": 3}
 """Weighted layers in the residual branch of a block."""
 
 
+class _Described:
+    """What every spec can do."""
+
+    def to_dict(self) -> dict:
+        """The spec as plain data, for JSON."""
+        return to_plain(self)
+
+    @classmethod
+    def from_dict(cls, data: dict, *, where: str = "spec") -> Self:
+        """The spec from plain data; unknown keys and wrong types raise UserError."""
+        return from_plain(cls, data, where=where)
+
+
 @dataclass(frozen=True, kw_only=True)
-class ResNetSpec:
+class ResNetSpec(_Described):
     """A residual network of He et al. (2015, arXiv 1512.03385; 2016, arXiv 1603.05027).
 
     Its variants are fields: the letters c, d, s and t (He 2019, arXiv 1812.01187), ResNeXt (Xie
@@ -151,18 +164,9 @@ class ResNetSpec:
         """Whether training leaves out what is drawn by chance."""
         return self.dropout > 0 or self.drop_path > 0
 
-    def to_dict(self) -> dict:
-        """The spec as plain data, for JSON."""
-        return to_plain(self)
-
-    @classmethod
-    def from_dict(cls, data: dict, *, where: str = "spec") -> "ResNetSpec":
-        """The spec from plain data; unknown keys and wrong types raise UserError."""
-        return from_plain(cls, data, where=where)
-
 
 @dataclass(frozen=True, kw_only=True)
-class MLPSpec:
+class MLPSpec(_Described):
     """A fully connected network on images, residual or plain.
 
     A layer from the pixels, blocks of two layers of one width, a linear head. A block is
@@ -209,15 +213,6 @@ class MLPSpec:
     def draws(self) -> bool:
         """Whether training leaves out what is drawn by chance."""
         return self.dropout > 0 or self.drop_path > 0
-
-    def to_dict(self) -> dict:
-        """The spec as plain data, for JSON."""
-        return to_plain(self)
-
-    @classmethod
-    def from_dict(cls, data: dict, *, where: str = "spec") -> "MLPSpec":
-        """The spec from plain data; unknown keys and wrong types raise UserError."""
-        return from_plain(cls, data, where=where)
 
 
 Spec = ResNetSpec | MLPSpec
