@@ -48,6 +48,7 @@ WORDS = {
             "one inside, from labels": "每步一个内部网络，只学标签",
             "the smallest and another, taught": "每步最小的和另一个，由整个网络教",
             "the smallest and another, from labels": "每步最小的和另一个，只学标签",
+            "the smallest and another, by 1 / layers": "同上，另一个按与层数成反比抽取",
             "all of them, from labels": "每步全部，只学标签",
             "the whole alone, then cut": "只训练整个网络，然后截短",
             "the same with stochastic depth": "同上，加随机深度",
