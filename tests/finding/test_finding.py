@@ -141,7 +141,9 @@ def test_found_for_a_folder_it_has_not_seen(pictures, tmp_path, monkeypatch, cap
     assert recipe.model == "resnet8"
     assert recipe.optimiser.lr == found["recipe"]["optimiser"]["lr"]
     assert len(found["tried"]) >= 4
-    assert found["tried"][0]["rounds"][-1]["score"] <= found["tried"][1]["rounds"][-1]["score"]
+    best, *others = (one["rounds"] for one in found["tried"])
+    rivals = [rounds[-1]["score"] for rounds in others if len(rounds) == len(best)]
+    assert all(best[-1]["score"] <= score for score in rivals)
     assert out.with_suffix(".png").stat().st_size > 5000
     run = rk.train(str(pictures), recipe=str(out), out=str(tmp_path / "run"), observer=Observer())
     assert run.steps > 0

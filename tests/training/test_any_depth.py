@@ -142,10 +142,10 @@ def test_a_step_has_the_gradients_of_all_losses(taught, tmp_path, monkeypatch):
     """Against autograd on the same nets by hand, in one backward."""
     found = {}
 
-    def watched(trainer, images, labels, whole):
-        layers = inner_at(trainer.recipe, trainer.step)
+    def watched(trainer, piece, whole):
+        layers, labels = inner_at(trainer.recipe, trainer.step), piece.labels
         if trainer.step == 3:
-            x = trainer.transform.normalise(images)
+            x = trainer.transform.normalise(piece.images)
             nested = Nested(trainer.net, layers)
             nested.train()
             _, own, *inside = nested(x, *layers)
@@ -156,12 +156,12 @@ def test_a_step_has_the_gradients_of_all_losses(taught, tmp_path, monkeypatch):
                 loss = loss - taught * (soft * inner.log_softmax(1)).sum()
                 loss = loss + (1 - taught) * functional.cross_entropy(inner, labels, **sums)
             by_hand = torch.autograd.grad(loss / whole, list(trainer.net.parameters()))
-            finite = step(trainer, images, labels, whole)
+            finite = step(trainer, piece, whole)
             for gradient, parameter in zip(by_hand, trainer.net.parameters(), strict=True):
                 torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
             found[layers] = True
             return finite
-        return step(trainer, images, labels, whole)
+        return step(trainer, piece, whole)
 
     step = trainer_module.Trainer.backward
     monkeypatch.setattr(trainer_module.Trainer, "backward", watched)

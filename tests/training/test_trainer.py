@@ -170,6 +170,7 @@ def test_what_a_step_leaves_out_is_a_function_of_seed_step_and_rank(monkeypatch)
 def test_where_a_stride_meets_a_single_pixel_precision_is_fp32(tmp_path, monkeypatch):
     """torch leaves such a gradient unwritten in bf16 on the CPU: whatever lies in memory."""
     monkeypatch.setattr(machine, "quicker_in_bf16", lambda _: True)
+    monkeypatch.setattr(machine, "computes_bf16", lambda _: True)
     how = {"model": "resnet18", "image_size": 16, "limit": 40, "epochs": 1, "ema": None}
     run = train(tmp_path / "run", precision="auto", **how)
     found = parse_recipe((Path(run.run) / "recipe.yaml").read_text(), "").precision
