@@ -127,6 +127,14 @@ class Subset:
         return self.source.image(self.chosen[index], channels, least_side)
 
 
+def places_of(source: Source, whole: Source) -> np.ndarray:
+    """Where the images of a subset lie in the whole that it was taken from."""
+    place = np.arange(len(source))
+    while source is not whole and isinstance(source, Subset):
+        place, source = source.chosen[place], source.source
+    return place
+
+
 def array_of(source: Source) -> np.ndarray | None:
     """All images of a source as one array, where they are in memory as such."""
     if isinstance(source, Subset):

@@ -1,5 +1,6 @@
 """`Network`: what is common to all networks here, stem, stages of blocks, head."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ from resnetkit.nets.recompute import through
 from resnetkit.nets.spec import Spec
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """From images to logits.
 
     Attributes:
@@ -45,9 +46,9 @@ class Network(nn.Module):
         """All blocks, from the image to the head."""
         return [block for stage in self.stages for block in stage.children()]
 
+    @abstractmethod
     def pooled(self, x: Tensor) -> Tensor:
         """What comes from the last block -> features (N, spec.features)."""
-        raise NotImplementedError
 
     def features(self, x: Tensor) -> Tensor:
         """Features: (N, channels, H, W) -> (N, spec.features)."""

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from resnetkit.config import check_ranges, check_types, from_plain, option, to_plain
 from resnetkit.errors import UserError
@@ -18,6 +18,15 @@ EXPANSION = {"basic": 1, "bottleneck": 4}
 
 CONVOLUTIONS = {"basic": 2, "bottleneck": 3}
 """Weighted layers in the residual branch of a block."""
+
+
+def _dropout() -> Any:
+    return option(0.0, "in training: share of the head's inputs left out", least=0, most=0.99)
+
+
+def _drop_path() -> Any:
+    meaning = "in training: how often the last block's branch is left out; the linear rule"
+    return option(0.0, meaning, least=0, most=0.99)
 
 
 class _Described:
@@ -71,15 +80,8 @@ class ResNetSpec(_Described):
     antialias: Literal["none", "average", "blur"] = option(
         "none", "what takes the strides of 3x3 convolutions and of the stem's max pooling"
     )
-    dropout: float = option(
-        0.0, "in training: share of the head's inputs left out", least=0, most=0.99
-    )
-    drop_path: float = option(
-        0.0,
-        "in training: how often the last block's branch is left out; the linear rule",
-        least=0,
-        most=0.99,
-    )
+    dropout: float = _dropout()
+    drop_path: float = _drop_path()
     channels: int = option(3, "channels of the input", least=1, most=10_000)
     classes: int = option(1000, "outputs of the head", least=1, most=10_000_000)
 
@@ -179,15 +181,8 @@ class MLPSpec(_Described):
     width: int = option(256, "of every layer between pixels and head", least=1, most=100_000)
     shortcut: Literal["identity", "none"] = option("identity", "none: a plain network, g(x) alone")
     norm: Literal["none", "batch", "layer"] = option("batch", "over the batch, or over the layer")
-    dropout: float = option(
-        0.0, "in training: share of the head's inputs left out", least=0, most=0.99
-    )
-    drop_path: float = option(
-        0.0,
-        "in training: how often the last block's branch is left out; the linear rule",
-        least=0,
-        most=0.99,
-    )
+    dropout: float = _dropout()
+    drop_path: float = _drop_path()
     size: int = option(28, "side of the images in pixels: no other fits", least=1)
     channels: int = option(1, "channels of the input", least=1, most=10_000)
     classes: int = option(10, "outputs of the head", least=1, most=10_000_000)

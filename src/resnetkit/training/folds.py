@@ -15,7 +15,7 @@ from resnetkit import inference
 from resnetkit.classifier import Classifier
 from resnetkit.config import to_plain
 from resnetkit.data import prepare
-from resnetkit.data.sources import Dataset, Source
+from resnetkit.data.sources import Dataset, Source, places_of
 from resnetkit.errors import UserError
 from resnetkit.files import (
     check_can_create,
@@ -32,7 +32,6 @@ from resnetkit.training.images import (
     choose_images,
     named_by_image,
     open_images,
-    places_of,
 )
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe

@@ -1,4 +1,4 @@
-"""Which images a run trains on and which it is judged by: never the test part."""
+"""Which images a run trains on and is judged by, never the test part; what is kept of each."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -149,14 +149,6 @@ def check_same_data(dataset: Dataset, record: DataRecord, run: Path) -> None:
                 f"{run}: the {part} images of {dataset.location} are not those it began with; "
                 f"bring them back, or start anew with another --out"
             )
-
-
-def places_of(source: Source, whole: Source) -> np.ndarray:
-    """Where the images of a subset lie in the whole that it was taken from."""
-    place = np.arange(len(source))
-    while source is not whole and isinstance(source, Subset):
-        place, source = source.chosen[place], source.source
-    return place
 
 
 def named_by_image(

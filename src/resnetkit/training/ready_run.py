@@ -10,7 +10,7 @@ from resnetkit.any_depth import calibrate
 from resnetkit.classifier import Classifier, Training
 from resnetkit.data.cache import Store
 from resnetkit.data.loader import Loader
-from resnetkit.data.sources import Dataset, Source
+from resnetkit.data.sources import Dataset, Source, places_of
 from resnetkit.data.transform import Transform
 from resnetkit.files import write_arrays
 from resnetkit.nets.network import Network, with_layout
@@ -19,7 +19,7 @@ from resnetkit.training import checkpoint
 from resnetkit.training.balance import BALANCED
 from resnetkit.training.dynamics import Dynamics
 from resnetkit.training.few import counted, few
-from resnetkit.training.images import named_by_image, places_of
+from resnetkit.training.images import named_by_image
 from resnetkit.training.keeping import keep_images, troubles
 from resnetkit.training.loss import Loss
 from resnetkit.training.observer import Observer
