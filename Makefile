@@ -55,7 +55,7 @@ demo: data
 	@RUN=$(RUN) OUT=$(DEMO) sh scripts/demo.sh
 
 test: $(VENV)/.installed-dev data
-	$(PYTHON) -m pytest -n 2 -q
+	$(PYTHON) -m pytest -n 2 -q --durations 40 --durations-min 3
 
 check: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format --check .

@@ -1,6 +1,7 @@
 """The command line's flags."""
 
 import argparse
+import math
 import typing
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -267,6 +268,9 @@ def _lab(parser: Parser) -> None:
     add("--full", action="store_true", help="the version that takes its time, not minutes")
     seeds = converter(int, "number")
     add("--seeds", type=seeds, metavar="N", help="instead of the experiment's own number")
+    minutes = converter(float, "minutes")
+    help_minutes = "that it may take, all of `all`; whether they are enough is told after a run"
+    add("--minutes", type=minutes, default=math.inf, metavar="M", help=help_minutes)
     help_zh = "what is printed in Chinese; pages and figures come in both languages"
     add("--zh", dest="language", action="store_const", const="zh", default="en", help=help_zh)
     add("--out", type=as_name, default="lab", metavar="FOLDER", help="default: lab")

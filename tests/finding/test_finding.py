@@ -12,7 +12,7 @@ from resnetkit.cli import main
 from resnetkit.finding import find, measured, noise
 from resnetkit.finding.batch import progress_of
 from resnetkit.finding.find import within
-from resnetkit.finding.halving import Judged, halve, rounds_of
+from resnetkit.finding.halving import Candidate, Judged, halve, rounds_of
 from resnetkit.finding.ideas import ideas
 from resnetkit.finding.measured import suggested_rate
 from resnetkit.finding.noise import noise_of
@@ -78,6 +78,12 @@ def test_halving_keeps_the_best_and_gives_them_more_time():
 def test_who_could_not_be_trained_comes_last():
     found = halve([1, 2, 3], lambda c, _: Judged(math.inf if c.what == 1 else c.what), 1)
     assert [one.what for one in found] == [2, 3, 1]
+
+
+def test_who_came_further_is_before_who_failed_late_but_not_behind_for_an_early_failure():
+    scores = {1: [3, 2], 2: [4, math.inf], 3: [math.inf, 1]}
+    found = [Candidate(what, [Judged(score) for score in rows]) for what, rows in scores.items()]
+    assert [one.what for one in sorted(found, key=lambda one: one.rank)] == [3, 1, 2]
 
 
 def test_what_a_recipe_names_is_not_searched_for():

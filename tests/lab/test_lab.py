@@ -9,7 +9,9 @@ import pytest
 import resnetkit as rk
 from resnetkit.cli import main
 from resnetkit.lab import run as laboratory
+from resnetkit.lab.bench import Bench
 from resnetkit.lab.experiments import degradation
+from resnetkit.lab.pace import Pace
 from resnetkit.training.observer import Observer
 
 MACHINE = {"threads": 1, "workers": 1}
@@ -81,6 +83,30 @@ def test_runs_are_kept_gone_on_with_and_trained_anew_for_other_settings(tmp_path
     monkeypatch.setattr(degradation, "EXPERIMENT", longer)
     rk.run_experiment("degradation", out=tmp_path, observer=told, **MACHINE)
     assert sum("other settings: it is trained anew" in line for line in told.lines) == 4
+
+
+def test_too_few_minutes_are_told_and_what_is_done_is_kept(tmp_path):
+    bench = Bench(tmp_path / "runs", MACHINE, Observer(), Pace(minutes=1000))
+    bench.total = 4
+    bench.train("plain20", 0, "he2015-cifar", model="plain20", epochs=1, limit=60)
+    bench.pace.minutes = bench.pace.seconds / 60 * 3  # of four that take as long
+    with pytest.raises(
+        rk.UserError, match=r"3 runs are to come, which take about .* more; what is"
+    ):
+        bench.train("plain56", 0, "he2015-cifar", model="plain56", epochs=1, limit=60)
+    assert [run.name for run in (tmp_path / "runs").iterdir()] == ["plain20-0"]
+    found = bench.train("plain20", 0, "he2015-cifar", model="plain20", epochs=1, limit=60)
+    assert found == tmp_path / "runs" / "plain20-0"
+
+
+def test_a_budget_that_is_over_before_the_first_run_is_one_line(tmp_path, capsys):
+    words = ["lab", "degradation", "--out", str(tmp_path), "--minutes", "1e-9"]
+    assert main(words) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    assert "--minutes 1e-09 is too small: 0.0 are gone, and 8 runs are to come; what" in said[0]
+    assert main([*words[:-1], "0"]) == 2
+    assert "must be more than 0" in capsys.readouterr().err
 
 
 def test_of_all_only_those_with_seeds_take_them():

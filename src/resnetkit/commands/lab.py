@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import time
 
 from resnetkit.commands.saying import say
 
@@ -18,13 +19,15 @@ def lab(options: argparse.Namespace) -> int:
         print(json.dumps(rows) if options.json else listed(rows))
         return 0
     names = laboratory.NAMES if options.name == "all" else (options.name,)
-    found = []
+    found, began = [], time.monotonic()
     for name in names:
         result = laboratory.run_experiment(
             name,
             out=options.out,
             full=options.full,
             seeds=options.seeds,
+            minutes=options.minutes,
+            began=began,
             observer=TerminalObserver(),
             threads=options.threads,
             workers=options.workers,

@@ -49,9 +49,9 @@ class Candidate(Generic[T]):
 
     @property
     def rank(self) -> tuple[int, float]:
-        """The further it came the better, then by score."""
-        trained = sum(math.isfinite(each.score) for each in self.rounds)
-        return (-trained, self.last.score)
+        """The later the last round that it was trained in the better, then by its score there."""
+        trained = (n for n, each in enumerate(self.rounds, 1) if math.isfinite(each.score))
+        return (-max(trained, default=0), self.last.score)
 
 
 def rounds_of(count: int) -> list[int]:

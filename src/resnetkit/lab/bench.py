@@ -1,14 +1,16 @@
 """Where an experiment's networks are trained: ordinary run folders, kept and gone on with."""
 
 import json
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import resnetkit.api as rk
 from resnetkit.errors import UserError
 from resnetkit.files import remove_tree, write_whole
+from resnetkit.lab.pace import Pace
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.recipe_files import read_recipe
@@ -32,6 +34,7 @@ class Bench:
         folder: that the runs go into.
         session: flags of the machine, as `rk.train` takes them.
         observer: is told how it goes.
+        pace: of the runs that are made now, and what they may take.
         total: runs that there will be, for the time left.
         done: of them.
     """
@@ -39,6 +42,7 @@ class Bench:
     folder: Path
     session: dict[str, Any]
     observer: Observer
+    pace: Pace = field(default_factory=Pace)
     total: int = 0
     done: int = 0
 
@@ -63,19 +67,8 @@ class Bench:
             self.observer.say(f"{out} was made with other settings: it is trained anew")
             remove_tree(out)
         if not (out.exists() and RunFolder(out).finished):
-            self.observer.say(f"run {self.done + 1} of {self.total}: {arm}, seed {seed}")
-            how: dict[str, Any] = {
-                "out": str(out),
-                "observer": observer or Observer(),
-                **self.session,
-            }
-            self.done += 1
-            if out.exists():
-                result = rk.train(resume=True, **how)
-            else:
-                result = rk.train("fashion-mnist", recipe=asked, **how)
-            if isinstance(result, RunResult) and result.interrupted is not None:
-                raise KeyboardInterrupt
+            how = {"out": str(out), "observer": observer or Observer(), **self.session}
+            self._timed(f"{arm}, seed {seed}", lambda: _trained(out, asked, how))
         else:
             self.done += 1
         return out
@@ -93,16 +86,42 @@ class Bench:
         except (OSError, ValueError):
             found = {}
         if key not in found:
-            found[key] = work()
+            found[key] = self._timed(key, work)
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(file, json.dumps(found))
+        else:
+            self.done += 1
         return found[key]
+
+    def _timed(self, name: str, work: Callable[[], Any]) -> Any:
+        """What work comes to, that is a run; its number and the time left are said before."""
+        runs = self.total - self.done
+        self.pace.check(runs)
+        left = self.pace.left(runs)
+        rest = "" if left is None else f"; about {left:.0f} min left"
+        self.observer.say(f"run {self.done + 1} of {self.total}: {name}{rest}")
+        began = time.monotonic()
+        try:
+            return work()
+        finally:
+            self.done += 1
+            self.pace.made(time.monotonic() - began)
 
     def forget(self, arm: str, seed: int) -> None:
         """Have a run trained anew that must be looked at while it is trained."""
         out = self.folder / f"{arm}-{seed}"
         if out.exists():
             remove_tree(out)
+
+
+def _trained(out: Path, asked: Recipe, how: dict[str, Any]) -> None:
+    """Begin a run, or go on with it."""
+    if out.exists():
+        result = rk.train(resume=True, **how)
+    else:
+        result = rk.train("fashion-mnist", recipe=asked, **how)
+    if isinstance(result, RunResult) and result.interrupted is not None:
+        raise KeyboardInterrupt
 
 
 def _same(out: Path, asked: Recipe) -> bool:
