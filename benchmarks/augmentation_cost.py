@@ -2,7 +2,8 @@
 
     python benchmarks/augmentation_cost.py
 
-Batches of random bytes in memory; the median of 7 rounds in which all take turns. Writes
+Batches of random bytes in memory; the median of 7 rounds in which all take turns. Beside them a
+training step of the recipe `best`, and what that recipe does to the step's pictures. Writes
 benchmarks/results/augmentation_cost.json.
 """
 
@@ -11,13 +12,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 
+from resnetkit.benching.step import random_images, training_step
 from resnetkit.data.augment import augment, picture_draws
 from resnetkit.data.augmentation import Augmentation
 from resnetkit.data.transform import Transform
+from resnetkit.machine import choose_precision
+from resnetkit.nets.create import create
 from resnetkit.training.mixing import mixed
+from resnetkit.training.recipe_files import read_recipe
 from turns import keep, seconds
 
 ROUNDS = 7
@@ -33,6 +37,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "cutmix": PLAIN | {"cutmix": 1.0},
 }
 
+BEST, STEP = "best: its augmentation", "best: a step"
+
 
 def changed(squares: torch.Tensor, how: Augmentation) -> None:
     """One batch, as a loader does it."""
@@ -45,35 +51,55 @@ def blended(x: torch.Tensor, labels: torch.Tensor, how: Augmentation) -> None:
     mixed(x, labels, how, 10, seed=0, step=0)
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    calls: dict[tuple[str, str], tuple[int, Callable[[], None]]] = {}
+def calls_of_best() -> dict[tuple[str, str], tuple[int, Callable[[], object]]]:
+    """What `best` does to a batch, and the step of its network on that batch."""
+    recipe = read_recipe("best")
+    count, transform, cpu = recipe.batch_size, Transform(size=28, channels=1), torch.device("cpu")
+    squares, shape = torch.from_numpy(random_images(count, transform)), f"{count} x 28 x 28 x 1"
+    net = create(str(recipe.model), classes=10, channels=1)
+    step = training_step(net, transform, count, choose_precision("auto", cpu), cpu)
+    change = partial(changed, squares, recipe.augmentation)
+    return {(BEST, shape): (count, change), (STEP, shape): (count, step)}
+
+
+def calls_of_ways() -> dict[tuple[str, str], tuple[int, Callable[[], object]]]:
+    """Every way on a batch of every shape."""
+    calls: dict[tuple[str, str], tuple[int, Callable[[], object]]] = {}
     for count, side, channels in SHAPES:
         shape = f"{count} x {side} x {side} x {channels}"
-        batch = np.random.default_rng(0).integers(0, 256, (count, side, side, channels), np.uint8)
-        squares, labels = torch.from_numpy(batch), torch.arange(count) % 10
         transform = Transform(
             size=side, channels=channels, mean=(0.5,) * channels, std=(0.2,) * channels
         )
-        x = transform.normalise(squares)
+        squares = torch.from_numpy(random_images(count, transform))
+        labels, x = torch.arange(count) % 10, transform.normalise(squares)
         for name, settings in WAYS.items():
             how = Augmentation(**settings)
             mixes = how.mixup or how.cutmix
             call = partial(blended, x, labels, how) if mixes else partial(changed, squares, how)
             calls[name, shape] = (count, call)
+    return calls
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    calls = calls_of_ways() | calls_of_best()
     found: dict[tuple[str, str], list[float]] = {key: [] for key in calls}
     for number in range(ROUNDS + 1):
         for key, (count, call) in calls.items():
             each = seconds(call) / count
             if number:
                 found[key].append(1e6 * each)
+    cost = {key: statistics.median(each) for key, each in found.items()}
     rows = [
-        {"way": way, "batch": shape, "microseconds": round(statistics.median(each), 1)}
-        for (way, shape), each in found.items()
+        {"way": way, "batch": shape, "microseconds": round(each, 1)}
+        for (way, shape), each in cost.items()
     ]
     for row in rows:
         print(f"{row['way']:20} {row['batch']:20} {row['microseconds']:8.1f} us a picture")
-    keep("augmentation_cost", {"rounds": ROUNDS, "rows": rows})
+    best, step = (each for (way, _), each in cost.items() if way in (BEST, STEP))
+    print(f"of a step of best: {best / step:.1%}")
+    about = {"rounds": ROUNDS, "share_of_best": best / step}
+    keep("augmentation_cost", about | {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from resnetkit.cli import main
 from resnetkit.finding import find, measured, noise
 from resnetkit.finding.batch import progress_of
 from resnetkit.finding.find import within
-from resnetkit.finding.halving import Candidate, Judged, halve, rounds_of
-from resnetkit.finding.ideas import ideas
+from resnetkit.finding.halving import Candidate, Judged, halve, rounds_of, seconds_for
+from resnetkit.finding.ideas import LOOKS, NETWORKS, ideas
 from resnetkit.finding.measured import suggested_rate
 from resnetkit.finding.noise import noise_of
 from resnetkit.finding.rates import RateCurve, suggested
@@ -72,7 +72,8 @@ def test_halving_keeps_the_best_and_gives_them_more_time():
     assert rounds_of(9) == [9, 3]
     assert found[0].what == 4
     assert {one.what for one in found[:3]} == {3, 4, 5}
-    assert given == pytest.approx([5] * 9 + [15] * 3)
+    assert given == pytest.approx([90 / 3 / 9] * 9 + [90 * 2 / 3 / 3] * 3)
+    assert seconds_for(9, 90 / 3 / 9) == pytest.approx(90)
 
 
 def test_who_could_not_be_trained_comes_last():
@@ -95,6 +96,14 @@ def test_what_a_recipe_names_is_not_searched_for():
     assert len({str(idea) for idea in drawn}) == 12
     assert not any("model" in idea.settings or "image_size" in idea.settings for idea in drawn)
     assert drawn == ideas(asked, asked, 0.1, 12)
+
+
+def test_few_combinations_have_every_network_and_every_look():
+    asked = Recipe(data=DataRecipe(data="x"))
+    drawn = [idea.settings for idea in ideas(asked, asked, 0.1, 8)[2:]]
+    assert {one["model"] for one in drawn[:5]} == set(NETWORKS[True])
+    looks = [{key: one.get(key) for key in ("policy", "mixup", "erase")} for one in drawn]
+    assert len({str(look) for look in looks}) == len(LOOKS)
 
 
 def test_few_seconds_see_part_of_the_images():

@@ -14,7 +14,7 @@ from resnetkit.config import to_plain
 from resnetkit.data.sources import Source, Subset, locate
 from resnetkit.errors import UserError
 from resnetkit.finding.batch import images_per_second
-from resnetkit.finding.halving import Candidate, Judged, halve, rounds_of
+from resnetkit.finding.halving import Candidate, Judged, halve, seconds_for
 from resnetkit.finding.ideas import Idea, ideas
 from resnetkit.finding.measured import Measured, measured
 from resnetkit.finding.scoring import calibrated_loss
@@ -166,9 +166,9 @@ def _some(judges: Source) -> Source:
 def _affordable(seconds: float, minutes: float) -> int:
     """How many combinations there is time for; raises UserError where there is none."""
     for count in range(TRIED, LEAST_TRIED - 1, -1):
-        if seconds >= len(rounds_of(count)) * count * LEAST_SECONDS:
+        if seconds >= seconds_for(count, LEAST_SECONDS):
             return count
-    least = len(rounds_of(LEAST_TRIED)) * LEAST_TRIED * LEAST_SECONDS + 60 * minutes - seconds
+    least = seconds_for(LEAST_TRIED, LEAST_SECONDS) + 60 * minutes - seconds
     raise UserError(
         f"{minutes:g} minutes are too little to try anything here: give --minutes "
         f"{math.ceil(least / 60)} at the least, or smaller images"

@@ -11,6 +11,10 @@ T = TypeVar("T")
 KEPT = 1 / 3
 """Part of the candidates that goes on with three times the time each."""
 
+LAST = 2
+"""Times as long as the other rounds: short trials favour what learns quickly, and the last ones
+are nearest to a training in earnest."""
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -63,6 +67,11 @@ def rounds_of(count: int) -> list[int]:
     return found
 
 
+def seconds_for(count: int, each: float) -> float:
+    """That so many candidates need, if all of them have `each` in the first round."""
+    return (len(rounds_of(count)) - 1 + LAST) * count * each
+
+
 def halve(
     tried: Sequence[T],
     judge: Callable[[Candidate[T], float], Judged],
@@ -74,7 +83,7 @@ def halve(
     Args:
         tried: at least two.
         judge: trains a candidate anew for about so many seconds.
-        seconds: for all of them; each round has as many.
+        seconds: for all of them; each round has as many, the last one `LAST` times that.
         clock: that the seconds are read from.
 
     Returns:
@@ -83,7 +92,9 @@ def halve(
     candidates = [Candidate(what) for what in tried]
     sizes, end = rounds_of(len(candidates)), clock() + seconds
     for done, size in enumerate(sizes):
-        each = (end - clock()) / (len(sizes) - done) / size
+        rest = len(sizes) - done - 1
+        part = 1 / (rest + LAST) if rest else 1.0
+        each = (end - clock()) * part / size
         for candidate in candidates[:size]:
             candidate.rounds.append(judge(candidate, each))
         candidates.sort(key=lambda candidate: candidate.rank)

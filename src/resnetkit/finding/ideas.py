@@ -1,11 +1,14 @@
 """What is worth trying on someone's images: combinations drawn by seed, the plain recipe first."""
 
 import random
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from resnetkit.config import shown
 from resnetkit.training.recipe import SMALL, Recipe
+
+T = TypeVar("T")
 
 NETWORKS = {
     True: ("resnet8x2h", "resnet14x2h", "resnet20", "resnet14x4h", "resnet56"),
@@ -59,19 +62,27 @@ def ideas(asked: Recipe, begun: Recipe, rate: float, count: int) -> list[Idea]:
     draw = random.Random(asked.seed)
     found = [Idea({"batch_size": asked.batch_size}, plain=True), Idea({"lr": rounded(rate)})]
     small = (begun.data.image_size or SMALL) <= SMALL
+    rates, decays, looks = dealt(RATES, draw), dealt(DECAYS, draw), dealt(LOOKS, draw)
+    networks, sides = dealt(NETWORKS[small], draw), dealt(SIDES, draw)
     for _ in range(count * 20):
-        settings: dict[str, Any] = {"lr": rounded(rate * draw.choice(RATES))}
+        settings: dict[str, Any] = {"lr": rounded(rate * next(rates))}
         if asked.model is None and asked.weights is None:
-            settings["model"] = draw.choice(NETWORKS[small])
+            settings["model"] = next(networks)
         if asked.data.image_size is None and asked.weights is None and not small:
-            settings["image_size"] = draw.choice(SIDES)
-        decay = draw.choice(DECAYS)
+            settings["image_size"] = next(sides)
+        decay = next(decays)
         if decay != 1:
             settings["weight_decay"] = rounded(asked.optimiser.weight_decay * decay)
-        idea = Idea(settings | draw.choice(LOOKS))
+        idea = Idea(settings | next(looks))
         if idea not in found:
             found.append(idea)
     return found[:count]
+
+
+def dealt(choices: Sequence[T], draw: random.Random) -> Iterator[T]:
+    """The choices in random order, then again in another: few draws have all of them."""
+    while True:
+        yield from draw.sample(choices, len(choices))
 
 
 def rounded(number: float) -> float:
