@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from tests.training.runs import assert_equal_bits, metrics, stop_and_resume, train
@@ -42,6 +43,20 @@ def test_a_rollback_goes_to_the_start_of_the_epoch_with_half_the_rate(tmp_path, 
     assert (back["step"], back["back_to"], len(back["indices"])) == (13, 10, 32)
     assert "rollbacks" not in rows[2]
     assert rows[1]["train_loss"] != good[1]["train_loss"]
+
+
+def test_dynamics_forget_what_was_rolled_back(tmp_path, bad_at):
+    """With a rate of 0 nothing changes, however often a part of the run is taken anew."""
+    still = {"dynamics": True, "model": "resmlp", "norm": "none", "dropout": 0.0, "lr": 0.0}
+    train(tmp_path / "good", **still)
+    bad_at(13, times=2)
+    train(tmp_path / "run", **still, **ROLLBACK)
+    assert len(metrics(tmp_path / "run")[1]["rollbacks"]) == 2
+    with (
+        np.load(tmp_path / "good/dynamics.npz") as good,
+        np.load(tmp_path / "run/dynamics.npz") as run,
+    ):
+        assert all((good[name] == run[name]).all() for name in good)
 
 
 @pytest.mark.parametrize("at", [12, 17, 25])
