@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -105,8 +105,24 @@ def test_usual_images():
     assert usual("wrn28_10").size == 32
 
 
-SHORT = {replace(s, depths=tuple(min(d, 2) for d in s.depths)): n for n, s in CONVOLUTIONAL.items()}
-"""Every convolutional network that differs in more than depth, two blocks a stage at most."""
+def kind(spec: rk.ResNetSpec) -> tuple:
+    """What a network is apart from its size."""
+    sizes = ("depths", "widths", "inner", "groups")
+    others = tuple(getattr(spec, f.name) for f in fields(spec) if f.name not in sizes)
+    return (*others, spec.groups > 1, len(spec.depths))
+
+
+def narrowest(specs: dict[str, rk.ResNetSpec]) -> dict[tuple, str]:
+    """A name of every kind."""
+    wide_first = sorted(specs, key=lambda n: -sum(specs[n].widths) * specs[n].inner)
+    return {kind(specs[name]): name for name in wide_first}
+
+
+SHORT = {
+    replace(ZOO[name], depths=tuple(min(d, 2) for d in ZOO[name].depths)): name
+    for name in narrowest(CONVOLUTIONAL).values()
+}
+"""A convolutional network of every kind, the narrowest, with two blocks a stage at most."""
 
 
 @pytest.mark.parametrize("spec", SHORT, ids=SHORT.values())
