@@ -45,7 +45,7 @@ def test_the_sure_are_answered_by_the_shallow_network(many, count):
     first, whole = (many.at(n).engine("fp32")(batch) for n in (8, 20))
     stays = first.softmax(1).amax(1) >= many.calibration.exits[0].threshold
     expected = torch.where(stays[:, None], first, whole)
-    torch.testing.assert_close(model(batch), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(model.finish(model(batch)), expected, rtol=1e-4, atol=1e-4)
     assert (model.images, model.exited) == (count, int(stays.sum()))
     assert count < 64 or 20 < model.exited < 44
 
@@ -55,8 +55,21 @@ def test_all_or_none_are_sure(many, threshold, exited):
     many.calibration = Calibration({}, (Exit(0.0, 8, threshold, 0.5, 0.9),))
     model = EarlyExit.of(many, 0.0, "fp32")
     expected = many.at(8 if exited else 20).engine("fp32")(pictures(12))
-    torch.testing.assert_close(model(pictures(12)), expected, rtol=1e-4, atol=1e-4)
+    said = model.finish(model(pictures(12)))
+    torch.testing.assert_close(said, expected, rtol=1e-4, atol=1e-4)
     assert model.exited == exited
+
+
+def test_images_of_several_batches_are_asked_for_together(many, monkeypatch):
+    """The whole network gets batches as large as the first one's, and what is left at the end."""
+    batches, asked = pictures(100).split(16), []
+    model, whole = EarlyExit.of(many, 0.005, "fp32"), many.at(20).engine("fp32")
+    monkeypatch.setattr(model, "_whole", lambda some: asked.append(len(some)) or whole(some))
+    said = model.finish(torch.cat([model(batch) for batch in batches]))
+    left = 100 - model.exited
+    assert asked == [16] * (left // 16) + [left % 16] * (left % 16 > 0)
+    other = EarlyExit.of(many, 0.005, "fp32")
+    torch.testing.assert_close(said, other.finish(other(pictures(100))), rtol=1e-4, atol=1e-4)
 
 
 def test_the_temperature_divides_what_engines_answer(many):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -171,10 +172,21 @@ class _Turns:
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """uint8 (N, size, size, channels) -> float32 (N, models * classes)."""
-        found = []
-        for i, model in enumerate(self.models):
-            began = time.perf_counter()
-            found.append(model(batch).float().cpu())  # waits for the device
-            self.seconds[i] += time.perf_counter() - began
+        found = [self._timed(i, lambda model: model(batch)) for i in range(len(self.models))]
         self.images += len(batch)
         return torch.cat(found, 1)
+
+    def finish(self, outputs: torch.Tensor) -> torch.Tensor:
+        """What those say in the end that ask another network for some images."""
+        own = list(outputs.chunk(len(self.models), 1))
+        for i, model in enumerate(self.models):
+            if isinstance(model, inference.LateModel):
+                own[i] = self._timed(i, lambda model, said=own[i]: model.finish(said))
+        return torch.cat(own, 1)
+
+    def _timed(self, number: int, work: Callable[[Any], torch.Tensor]) -> torch.Tensor:
+        """What a model says to some work, on the CPU."""
+        began = time.perf_counter()
+        said = work(self.models[number]).float().cpu()  # waits for the device
+        self.seconds[number] += time.perf_counter() - began
+        return said

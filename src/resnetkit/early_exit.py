@@ -9,15 +9,13 @@ from resnetkit.engine import Engine
 from resnetkit.errors import UserError
 from resnetkit.exits import Exit, exit_for
 
-PIECES = 8
-"""The whole network is asked for an eighth of a batch at a time: rounded up, its batches are of one
-size, for which weights are laid out once."""
-
 
 class EarlyExit:
     """A model of two depths: uint8 (N, size, size, channels) -> float32 logits (N, classes).
 
-    Logits are those of the network that has the last word.
+    What it is called with is answered by the first network. Images that it is not sure of are held
+    until there is a whole batch of them: small ones take longer an image. `finish` has the last
+    word.
 
     Args:
         chosen: when the first network's answer stays.
@@ -30,7 +28,10 @@ class EarlyExit:
 
     def __init__(self, chosen: Exit, first: Engine, whole: Engine):
         self.exit, self._first, self._whole = chosen, first, whole
-        self.images = self.exited = 0
+        self.images = self.exited = self._batch = 0
+        self._rows: list[Tensor] = []
+        self._held: list[Tensor] = []
+        self._answers: list[Tensor] = []
 
     @classmethod
     def of(cls, classifier: Classifier, loss: float, precision: Precision = "auto") -> "EarlyExit":
@@ -58,20 +59,34 @@ class EarlyExit:
 
     @torch.inference_mode()
     def __call__(self, batch: Tensor) -> Tensor:
-        """Ask the shallow network for all, the whole one for the rest."""
+        """What the first network says; who is not sure is held."""
         logits = self._first(batch)
         sure = logits.softmax(1).amax(1) >= self.exit.threshold
-        rest, size = (~sure).nonzero()[:, 0], -(-len(batch) // PIECES)
-        for some in rest.split(size) if len(rest) else ():
-            logits[some] = self._asked(batch, some, size)
+        rest = (~sure).nonzero()[:, 0].cpu()
+        self._rows.append(self.images + rest)
+        self._held.append(batch[rest.to(batch.device)])
         self.images += len(batch)
         self.exited += len(batch) - len(rest)
+        self._batch = max(self._batch, len(batch))
+        if sum(map(len, self._held)) >= self._batch:
+            self._ask(self._batch)
         return logits
 
-    def _asked(self, batch: Tensor, some: Tensor, size: int) -> Tensor:
-        """What the whole network says of some images of a batch, filled up to a size."""
-        filled = torch.cat([some, some[:1].expand(size - len(some))])
-        return self._whole(batch[filled.to(batch.device)])[: len(some)]
+    @torch.inference_mode()
+    def finish(self, outputs: Tensor) -> Tensor:
+        """The answers to all calls so far, one below the other, with those of the whole network."""
+        self._ask()
+        if not self._answers:
+            return outputs
+        rows, answers = torch.cat(self._rows), torch.cat(self._answers)
+        return outputs.index_copy(0, rows, answers.to(outputs))
+
+    def _ask(self, images: int | None = None) -> None:
+        """Ask the whole network for so many of the images that are held, or for all."""
+        held = torch.cat(self._held)
+        if len(held):
+            self._answers.append(self._whole(held[:images]).float().cpu())
+            self._held = [held[len(held[:images]) :]]
 
 
 def chosen_exit(classifier: Classifier, loss: float) -> Exit:

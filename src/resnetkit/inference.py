@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -20,6 +21,19 @@ from resnetkit.ranks import Ranks
 
 Model = Callable[[torch.Tensor], torch.Tensor]
 """uint8 (N, size, size, channels) -> (N, outputs)."""
+
+
+@runtime_checkable
+class LateModel(Protocol):
+    """A model that knows some of its answers only when it has seen all images."""
+
+    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+        """As a `Model`; the answers may change yet."""
+        ...
+
+    def finish(self, outputs: torch.Tensor) -> torch.Tensor:
+        """The answers to all calls, one below the other (N, outputs), as they are in the end."""
+        ...
 
 
 BATCH_SIZE = 128
@@ -102,6 +116,8 @@ def run(
                 batches.append((batch.indices.numpy(), batch.labels.numpy(), out))
             advance(end - first)
     columns = [np.concatenate(column) for column in zip(*batches, strict=True)]
+    if columns and isinstance(model, LateModel):
+        columns[-1] = model.finish(torch.from_numpy(columns[-1])).numpy()
     if not columns:
         columns = [np.empty(0, np.int64), source.labels[:0], np.empty((0, 0), np.float32)]
     return Outputs(*columns, sorted(loader.skipped, key=lambda bad: bad.path))
