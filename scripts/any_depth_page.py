@@ -15,7 +15,7 @@ from resnetkit.report.speed import Point, Slide, draw_speed
 LANGUAGES = {"en": "any_depth", "zh": "any_depth.zh"}
 """A language and the name of its page."""
 
-ONE, PLAIN, USUAL = "one file", "plain56, cut", "the smallest and another, from labels"
+ONE, PLAIN, USUAL = "one file", "plain56, cut", "the smallest and another, by 1 / layers"
 WORDS = {
     "en": {
         "none": "Not measured yet.",
@@ -27,7 +27,10 @@ WORDS = {
         "exit": "early exit at {:.1%}, {} layers first",
         "ways": "| way | {} |",
         "layers": "{} layers",
-        "way": {},
+        "way": {
+            "the smallest and another, from labels": "the smallest and another, drawn evenly",
+            "the smallest and another, taught": "the same, taught",
+        },
         "alone": "networks of these depths alone",
         "latency": "| asked for | layers chosen | p50 | p95 |",
         "kept": "{kept} of {of} within the time that was asked for.",
@@ -44,11 +47,13 @@ WORDS = {
         "ways": "| 方式 | {} |",
         "layers": "{} 层",
         "way": {
-            "one inside, taught": "每步一个内部网络，由整个网络教",
+            "the smallest and another, by 1 / layers": "每步最小的和另一个，按与层数成反比抽取",
+            "the same, inside weighs half": "同上，内部网络的损失只计一半",
+            "the same, inside weighs twice": "同上，内部网络的损失加倍",
+            "the smallest and another, from labels": "每步最小的和另一个，均匀抽取",
+            "the smallest and another, taught": "同上，由整个网络教",
             "one inside, from labels": "每步一个内部网络，只学标签",
-            "the smallest and another, taught": "每步最小的和另一个，由整个网络教",
-            "the smallest and another, from labels": "每步最小的和另一个，只学标签",
-            "the smallest and another, by 1 / layers": "同上，另一个按与层数成反比抽取",
+            "one inside, taught": "每步一个内部网络，由整个网络教",
             "all of them, from labels": "每步全部，只学标签",
             "the whole alone, then cut": "只训练整个网络，然后截短",
             "the same with stochastic depth": "同上，加随机深度",
@@ -133,7 +138,7 @@ def ways(say: dict) -> list[str]:
     if USUAL not in runs:
         return [say["none"]]
     layers, rows = list(runs[USUAL]["depths"]), []
-    for way in sorted(runs, key=lambda way: (way != USUAL, way)):
+    for way in (way for way in WORDS["zh"]["way"] if way in runs):
         run, name = runs[way], say["way"].get(way, way)
         if run["depths"]:
             rows.append((name, *(f"{run['depths'][n]:.2%}" for n in layers)))
@@ -141,7 +146,7 @@ def ways(say: dict) -> list[str]:
     if all(alone):
         rows.append((say["alone"], *(f"{run['val_top1']:.2%}" for run in alone if run)))
     head = say["ways"].format(" | ".join(say["layers"].format(n) for n in layers))
-    return [machine_of(found), "", *table(head, rows)]
+    return [machines_of(found), "", *table(head, rows)]
 
 
 def latency(say: dict) -> list[str]:
