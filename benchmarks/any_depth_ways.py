@@ -71,6 +71,7 @@ WAYS: dict[str, tuple[dict, dict[str, Callable]]] = {
 def trained(way: str, seed: int) -> dict:
     """How a run went, and what each depth is worth on the validation part."""
     own, changed = WAYS[way]
+    assert changed.keys() <= vars(trainer).keys()
     settings: dict[str, Any] = COMMON | ABOUT | own
     with tempfile.TemporaryDirectory() as place, patch.dict(vars(trainer), changed):
         run = rk.train("fashion-mnist", out=str(Path(place) / "run"), seed=seed, threads=1,

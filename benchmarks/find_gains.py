@@ -4,9 +4,9 @@
     python benchmarks/find_gains.py --go-on       # with the seeds that find_gains.json holds
 
 Fashion-MNIST as folders of PNGs, 200 pictures of each of 10 classes to train on. `find` searches,
-and its recipe is trained; the default recipe is trained for as long as both together, its epochs
-set by the time that its first ones take. The two sides run at the same time, a core each, so that
-whatever else the machine does meets both. Seconds are of training, without validation, on both
+and its recipe is trained; the default recipe is trained for about as long as both together, its
+epochs set by the time that its first ones take. The two sides run at the same time, a core each, so
+that whatever else the machine does meets both. Seconds are of training, without validation, on both
 sides. Both are judged once on the 10,000 pictures of the test part. Writes
 benchmarks/results/find_gains.json.
 """
@@ -68,10 +68,10 @@ def find_and_train(data: Path, place: Path, minutes: Minutes, seed: int) -> dict
 
 def default(data: Path, place: Path, minutes: Minutes, seed: int) -> dict:
     """The other side: as many epochs of the default recipe as there is time for."""
-    seeded = ("--seed", str(seed), "--epochs")
-    seconds = trained(data, place / "timed", *seeded, str(TIMED))["seconds"] / TIMED
-    epochs = max(1, round(60 * sum(minutes) / seconds))
-    return trained(data, place / "default", *seeded, str(epochs))
+    seeded = ("--seed", str(seed))
+    timed = trained(data, place / "timed", *seeded, "--epochs", str(TIMED))
+    epochs = max(1, round(60 * sum(minutes) / timed["seconds"] * TIMED))
+    return trained(data, place / "default", *seeded, "--epochs", str(epochs))
 
 
 def compared(minutes: Minutes, seed: int) -> dict:
@@ -83,7 +83,9 @@ def compared(minutes: Minutes, seed: int) -> dict:
         begun = {
             name: pool.submit(side, data, place, minutes, seed) for name, side in sides.items()
         }
-        return {"seed": seed} | {name: side.result() for name, side in begun.items()}
+        search, training = minutes
+        about = {"seed": seed, "minutes": search, "train_minutes": training}
+        return about | {name: side.result() for name, side in begun.items()}
 
 
 def main() -> None:
@@ -93,12 +95,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--go-on", action="store_true", help="keep the runs of find_gains.json")
     options = parser.parse_args()
-    about = {"minutes": options.minutes, "train_minutes": options.train_minutes}
     rows = kept("find_gains").get("runs", []) if options.go_on else []
-    for seed in options.seeds:
+    for seed in set(options.seeds) - {row["seed"] for row in rows}:
         rows.append(compared((options.minutes, options.train_minutes), seed))
         print(json.dumps(rows[-1], indent=1), flush=True)
-        keep("find_gains", about | {"runs": rows})
+        keep("find_gains", {"runs": rows})
 
 
 if __name__ == "__main__":

@@ -138,7 +138,8 @@ def ways(say: dict) -> list[str]:
     if USUAL not in runs:
         return [say["none"]]
     layers, rows = list(runs[USUAL]["depths"]), []
-    for way in (way for way in WORDS["zh"]["way"] if way in runs):
+    order = [*WORDS["zh"]["way"], *(f"resnet{n} alone" for n in layers)]
+    for way in sorted(runs, key=order.index):
         run, name = runs[way], say["way"].get(way, way)
         if run["depths"]:
             rows.append((name, *(f"{run['depths'][n]:.2%}" for n in layers)))

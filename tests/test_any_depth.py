@@ -26,7 +26,7 @@ def many() -> Classifier:
         inner={net.layers: net for net in nested.all[1:]},
     )  # fmt: skip
     sure = clf.at(8).engine("fp32")(pictures(64)).softmax(1).amax(1)
-    threshold = float(sure.median())
+    threshold = float(sure.sort().values[31:33].mean())  # between two images
     clf.calibration = Calibration(
         {"8": 1.0, "14": 1.0, "20": 2.0}, (Exit(0.003, 8, threshold, 0.5, 0.9),)
     )
@@ -61,15 +61,17 @@ def test_all_or_none_are_sure(many, threshold, exited):
 
 
 def test_images_of_several_batches_are_asked_for_together(many, monkeypatch):
-    """The whole network gets batches as large as the first one's, and what is left at the end."""
-    batches, asked = pictures(100).split(16), []
+    """The whole network gets batches as large as the largest call's, and the rest at the end."""
+    batches, asked = pictures(100).split([7, 16, 16, 3, 16, 16, 16, 10]), []
     model, whole = EarlyExit.of(many, 0.005, "fp32"), many.at(20).engine("fp32")
     monkeypatch.setattr(model, "_whole", lambda some: asked.append(len(some)) or whole(some))
     said = model.finish(torch.cat([model(batch) for batch in batches]))
-    left = 100 - model.exited
-    assert asked == [16] * (left // 16) + [left % 16] * (left % 16 > 0)
+    assert sum(asked) == 100 - model.exited > 32
+    assert max(asked) <= 16
+    assert min(asked[1:-1]) == 16  # the first may come while calls are small
     other = EarlyExit.of(many, 0.005, "fp32")
-    torch.testing.assert_close(said, other.finish(other(pictures(100))), rtol=1e-4, atol=1e-4)
+    for _ in range(2):  # it may be asked for more afterwards
+        torch.testing.assert_close(said, other.finish(other(pictures(100))), rtol=1e-4, atol=1e-4)
 
 
 def test_the_temperature_divides_what_engines_answer(many):

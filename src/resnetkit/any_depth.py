@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
+from functools import partial
 
 import numpy as np
 import torch
@@ -172,7 +172,7 @@ class _Turns:
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """uint8 (N, size, size, channels) -> float32 (N, models * classes)."""
-        found = [self._timed(i, lambda model: model(batch)) for i in range(len(self.models))]
+        found = [self._timed(i, partial(model, batch)) for i, model in enumerate(self.models)]
         self.images += len(batch)
         return torch.cat(found, 1)
 
@@ -181,12 +181,12 @@ class _Turns:
         own = list(outputs.chunk(len(self.models), 1))
         for i, model in enumerate(self.models):
             if isinstance(model, inference.LateModel):
-                own[i] = self._timed(i, lambda model, said=own[i]: model.finish(said))
+                own[i] = self._timed(i, partial(model.finish, own[i]))
         return torch.cat(own, 1)
 
-    def _timed(self, number: int, work: Callable[[Any], torch.Tensor]) -> torch.Tensor:
-        """What a model says to some work, on the CPU."""
+    def _timed(self, number: int, work: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """What a model's work comes to, on the CPU; its time is counted as that model's."""
         began = time.perf_counter()
-        said = work(self.models[number]).float().cpu()  # waits for the device
+        said = work().float().cpu()  # waits for the device
         self.seconds[number] += time.perf_counter() - began
         return said

@@ -14,8 +14,8 @@ class EarlyExit:
     """A model of two depths: uint8 (N, size, size, channels) -> float32 logits (N, classes).
 
     What it is called with is answered by the first network. Images that it is not sure of are held
-    until there is a whole batch of them: small ones take longer an image. `finish` has the last
-    word.
+    until there are as many as in the largest call: in small batches an image takes longer. `finish`
+    has the last word.
 
     Args:
         chosen: when the first network's answer stays.
@@ -28,7 +28,11 @@ class EarlyExit:
 
     def __init__(self, chosen: Exit, first: Engine, whole: Engine):
         self.exit, self._first, self._whole = chosen, first, whole
-        self.images = self.exited = self._batch = 0
+        self.images = self.exited = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._called = self._batch = 0
         self._rows: list[Tensor] = []
         self._held: list[Tensor] = []
         self._answers: list[Tensor] = []
@@ -63,30 +67,33 @@ class EarlyExit:
         logits = self._first(batch)
         sure = logits.softmax(1).amax(1) >= self.exit.threshold
         rest = (~sure).nonzero()[:, 0].cpu()
-        self._rows.append(self.images + rest)
+        self._rows.append(self._called + rest)
         self._held.append(batch[rest.to(batch.device)])
+        self._called += len(batch)
         self.images += len(batch)
         self.exited += len(batch) - len(rest)
         self._batch = max(self._batch, len(batch))
         if sum(map(len, self._held)) >= self._batch:
-            self._ask(self._batch)
+            self._ask()
         return logits
 
     @torch.inference_mode()
     def finish(self, outputs: Tensor) -> Tensor:
-        """The answers to all calls so far, one below the other, with those of the whole network."""
-        self._ask()
-        if not self._answers:
-            return outputs
-        rows, answers = torch.cat(self._rows), torch.cat(self._answers)
-        return outputs.index_copy(0, rows, answers.to(outputs))
+        """The answers to all calls, one below the other, with the whole network's among them."""
+        if any(map(len, self._held)):
+            self._ask()
+        if self._answers:
+            rows, answers = torch.cat(self._rows), torch.cat(self._answers)
+            outputs = outputs.index_copy(0, rows.to(outputs.device), answers.to(outputs))
+        self._begin()
+        return outputs
 
-    def _ask(self, images: int | None = None) -> None:
-        """Ask the whole network for so many of the images that are held, or for all."""
+    def _ask(self) -> None:
+        """Ask the whole network for a batch of the images that are held, or for all of fewer."""
         held = torch.cat(self._held)
-        if len(held):
-            self._answers.append(self._whole(held[:images]).float().cpu())
-            self._held = [held[len(held[:images]) :]]
+        now, later = held[: self._batch], held[self._batch :]
+        self._held = [later]
+        self._answers.append(self._whole(now).float().cpu())
 
 
 def chosen_exit(classifier: Classifier, loss: float) -> Exit:

@@ -269,7 +269,7 @@ def _lab(parser: Parser) -> None:
     seeds = converter(int, "number")
     add("--seeds", type=seeds, metavar="N", help="instead of the experiment's own number")
     minutes = converter(float, "minutes")
-    help_minutes = "that it may take, all of `all`; whether they are enough is told after a run"
+    help_minutes = "when they are over, no further run begins; the same command goes on later"
     add("--minutes", type=minutes, default=math.inf, metavar="M", help=help_minutes)
     help_zh = "what is printed in Chinese; pages and figures come in both languages"
     add("--zh", dest="language", action="store_const", const="zh", default="en", help=help_zh)

@@ -91,7 +91,7 @@ def run(
     Several ranks share the images; each gets the outputs of all of them.
 
     Args:
-        model: the callable.
+        model: the callable; a `LateModel` has the last word.
         source: the images.
         transform: the geometry that the model expects.
         batch_size: images at a time.
@@ -116,10 +116,10 @@ def run(
                 batches.append((batch.indices.numpy(), batch.labels.numpy(), out))
             advance(end - first)
     columns = [np.concatenate(column) for column in zip(*batches, strict=True)]
-    if columns and isinstance(model, LateModel):
-        columns[-1] = model.finish(torch.from_numpy(columns[-1])).numpy()
     if not columns:
         columns = [np.empty(0, np.int64), source.labels[:0], np.empty((0, 0), np.float32)]
+    elif isinstance(model, LateModel):
+        columns[-1] = model.finish(torch.from_numpy(columns[-1])).numpy()
     return Outputs(*columns, sorted(loader.skipped, key=lambda bad: bad.path))
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +11,8 @@ import resnetkit as rk
 from resnetkit.cli import main
 from resnetkit.lab import run as laboratory
 from resnetkit.lab.bench import Bench
+from resnetkit.lab.budget import Budget
 from resnetkit.lab.experiments import degradation
-from resnetkit.lab.pace import Pace
 from resnetkit.training.observer import Observer
 
 MACHINE = {"threads": 1, "workers": 1}
@@ -85,27 +86,43 @@ def test_runs_are_kept_gone_on_with_and_trained_anew_for_other_settings(tmp_path
     assert sum("other settings: it is trained anew" in line for line in told.lines) == 4
 
 
-def test_too_few_minutes_are_told_and_what_is_done_is_kept(tmp_path):
-    bench = Bench(tmp_path / "runs", MACHINE, Observer(), Pace(minutes=1000))
-    bench.total = 4
-    bench.train("plain20", 0, "he2015-cifar", model="plain20", epochs=1, limit=60)
-    bench.pace.minutes = bench.pace.seconds / 60 * 3  # of four that take as long
-    with pytest.raises(
-        rk.UserError, match=r"3 runs are to come, which take about .* more; what is"
-    ):
-        bench.train("plain56", 0, "he2015-cifar", model="plain56", epochs=1, limit=60)
-    assert [run.name for run in (tmp_path / "runs").iterdir()] == ["plain20-0"]
-    found = bench.train("plain20", 0, "he2015-cifar", model="plain20", epochs=1, limit=60)
-    assert found == tmp_path / "runs" / "plain20-0"
+def trained(bench, arm: str, **settings) -> Path:
+    return bench.train(arm, 0, "he2015-cifar", model=arm, epochs=1, **settings)
 
 
-def test_a_budget_that_is_over_before_the_first_run_is_one_line(tmp_path, capsys):
-    words = ["lab", "degradation", "--out", str(tmp_path), "--minutes", "1e-9"]
-    assert main(words) == 2
-    said = capsys.readouterr().err.strip().splitlines()
-    assert len(said) == 1
-    assert "--minutes 1e-09 is too small: 0.0 are gone, and 8 runs are to come; what" in said[0]
-    assert main([*words[:-1], "0"]) == 2
+def test_the_time_left_is_told_by_the_runs_that_were_made_whole(tmp_path):
+    told = Told()
+    trained(Bench(tmp_path, MACHINE, told, total=1), "plain20", limit=60)
+    bench = Bench(tmp_path, MACHINE, told, total=4)
+    trained(bench, "plain20", limit=60)  # is there already
+    assert bench.seconds == []
+    for arm in ("resnet20", "plain56"):
+        trained(bench, arm, limit=60)
+    assert len(bench.seconds) == 2
+    assert told.lines[-2] == "run 2 of 4: resnet20, seed 0"
+    assert told.lines[-1] == "run 3 of 4: plain56, seed 0; about 0 min left"
+
+
+def test_when_the_minutes_are_over_nothing_begins_and_nothing_is_lost(tmp_path):
+    trained(Bench(tmp_path, MACHINE, Observer()), "plain20", limit=60)
+    over = Budget(minutes=1000, began=Budget().began - 60_000)
+    late = Bench(tmp_path, MACHINE, Observer(), over, total=2)
+    trained(late, "plain20", limit=60)
+    with pytest.raises(rk.UserError, match="1000 is too small: they are over, and 1 runs are"):
+        trained(late, "plain20", limit=70)  # would be trained anew
+    trained(Bench(tmp_path, MACHINE, Observer()), "plain20", limit=60)
+    assert len(list(tmp_path.glob("plain20-0/classifier"))) == 1
+
+
+def test_what_is_done_when_the_minutes_are_over_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(laboratory, "NAMES", ("function-classes", "degradation"))
+    words = ["lab", "all", "--json", "--seeds", "8", "--out", str(tmp_path), "--minutes"]
+    assert main([*words, "1e-9"]) == 2
+    said = capsys.readouterr()
+    assert [one["name"] for one in json.loads(said.out)] == ["function-classes"]
+    assert "--minutes 1e-09 is too small: they are over, and 32 runs are to come" in said.err
+    assert len(said.err.strip().splitlines()) == 1
+    assert main([*words, "0"]) == 2
     assert "must be more than 0" in capsys.readouterr().err
 
 

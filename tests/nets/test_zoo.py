@@ -109,18 +109,21 @@ def kind(spec: rk.ResNetSpec) -> tuple:
     """What a network is apart from its size."""
     sizes = ("depths", "widths", "inner", "groups")
     others = tuple(getattr(spec, f.name) for f in fields(spec) if f.name not in sizes)
-    return (*others, spec.groups > 1, len(spec.depths))
+    wide = (spec.inner > 1, spec.stem_width == spec.widths[0])
+    return (*others, *wide, spec.groups > 1, len(spec.depths))
 
 
-def narrowest(specs: dict[str, rk.ResNetSpec]) -> dict[tuple, str]:
-    """A name of every kind."""
-    wide_first = sorted(specs, key=lambda n: -sum(specs[n].widths) * specs[n].inner)
-    return {kind(specs[name]): name for name in wide_first}
+def narrowest(specs: dict[str, rk.ResNetSpec]) -> list[str]:
+    """Of every kind the network of the fewest channels."""
+    found: dict[tuple, str] = {}
+    for name in sorted(specs, key=lambda name: sum(specs[name].widths) * specs[name].inner):
+        found.setdefault(kind(specs[name]), name)
+    return list(found.values())
 
 
 SHORT = {
     replace(ZOO[name], depths=tuple(min(d, 2) for d in ZOO[name].depths)): name
-    for name in narrowest(CONVOLUTIONAL).values()
+    for name in narrowest(CONVOLUTIONAL)
 }
 """A convolutional network of every kind, the narrowest, with two blocks a stage at most."""
 

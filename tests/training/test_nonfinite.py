@@ -56,6 +56,7 @@ def test_dynamics_forget_what_was_rolled_back(tmp_path, bad_at):
         np.load(tmp_path / "good/dynamics.npz") as good,
         np.load(tmp_path / "run/dynamics.npz") as run,
     ):
+        assert {*good} == {*run} >= {"logits", "indices"}
         assert all((good[name] == run[name]).all() for name in good)
 
 

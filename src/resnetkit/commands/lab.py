@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import time
 
 from resnetkit.commands.saying import say
 
@@ -10,6 +9,7 @@ from resnetkit.commands.saying import say
 def lab(options: argparse.Namespace) -> int:
     """`resnetkit lab NAME|all`."""
     from resnetkit.lab import run as laboratory
+    from resnetkit.lab.budget import Budget
     from resnetkit.lab.told import listed
     from resnetkit.terminal import TerminalObserver
 
@@ -19,25 +19,26 @@ def lab(options: argparse.Namespace) -> int:
         print(json.dumps(rows) if options.json else listed(rows))
         return 0
     names = laboratory.NAMES if options.name == "all" else (options.name,)
-    found, began = [], time.monotonic()
-    for name in names:
-        result = laboratory.run_experiment(
-            name,
-            out=options.out,
-            full=options.full,
-            seeds=options.seeds,
-            minutes=options.minutes,
-            began=began,
-            observer=TerminalObserver(),
-            threads=options.threads,
-            workers=options.workers,
-            device=options.device,
-            data_dir=options.data_dir,
-        )
-        found.append(result)
-        if not options.json:
-            print(laboratory.outcome_line(result, options.language))
-            say(f"  {result.folder}: figure.svg, data.json, README.md, README.zh.md")
-    if options.json:
-        print(json.dumps([result.to_dict() for result in found]))
+    found, budget = [], Budget(options.minutes)
+    try:
+        for name in names:
+            result = laboratory.run_experiment(
+                name,
+                out=options.out,
+                full=options.full,
+                seeds=options.seeds,
+                budget=budget,
+                observer=TerminalObserver(),
+                threads=options.threads,
+                workers=options.workers,
+                device=options.device,
+                data_dir=options.data_dir,
+            )
+            found.append(result)
+            if not options.json:
+                print(laboratory.outcome_line(result, options.language))
+                say(f"  {result.folder}: figure.svg, data.json, README.md, README.zh.md")
+    finally:
+        if options.json and found:
+            print(json.dumps([result.to_dict() for result in found]))
     return 0

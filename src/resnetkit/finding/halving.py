@@ -9,11 +9,11 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 KEPT = 1 / 3
-"""Part of the candidates that goes on with three times the time each."""
+"""Part of the candidates that goes on."""
 
 LAST = 2
-"""Times as long as the other rounds: short trials favour what learns quickly, and the last ones
-are nearest to a training in earnest."""
+"""Times that the last round takes as long as any other: short trials favour what learns quickly,
+and the last ones are nearest to a training in earnest."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,14 @@ def rounds_of(count: int) -> list[int]:
     return found
 
 
+def shares_of(count: int) -> list[int]:
+    """How long each round takes, in parts of the first."""
+    return [1] * (len(rounds_of(count)) - 1) + [LAST]
+
+
 def seconds_for(count: int, each: float) -> float:
     """That so many candidates need, if all of them have `each` in the first round."""
-    return (len(rounds_of(count)) - 1 + LAST) * count * each
+    return sum(shares_of(count)) * count * each
 
 
 def halve(
@@ -78,7 +83,7 @@ def halve(
     seconds: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Candidate[T]]:
-    """Give every candidate a little time, the best third three times as much, and so on.
+    """Give every candidate a little time, the best third of them more, and so on.
 
     Args:
         tried: at least two.
@@ -90,11 +95,9 @@ def halve(
         All candidates, the best first.
     """
     candidates = [Candidate(what) for what in tried]
-    sizes, end = rounds_of(len(candidates)), clock() + seconds
+    sizes, shares, end = rounds_of(len(tried)), shares_of(len(tried)), clock() + seconds
     for done, size in enumerate(sizes):
-        rest = len(sizes) - done - 1
-        part = 1 / (rest + LAST) if rest else 1.0
-        each = (end - clock()) * part / size
+        each = (end - clock()) * shares[done] / sum(shares[done:]) / size
         for candidate in candidates[:size]:
             candidate.rounds.append(judge(candidate, each))
         candidates.sort(key=lambda candidate: candidate.rank)

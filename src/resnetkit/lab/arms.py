@@ -30,7 +30,7 @@ def trained_arms(
         seeds: of each.
         recipe: that the settings change.
     """
-    bench.total = seeds * len(arms)
+    bench.total += seeds * len(arms)
 
     def errors(arm: str, seed: int) -> dict[str, list[float]]:
         run = bench.train(arm, seed, recipe, **arms[arm])
@@ -53,7 +53,7 @@ def last_errors(
     Returns:
         `errors`, by arm and seed, of the last epoch, or LOST; `said`, by arm, where it was lost.
     """
-    bench.total = seeds * len(arms)
+    bench.total += seeds * len(arms)
     said: dict[str, str] = {}
 
     def error(arm: str, seed: int) -> float:

@@ -1,6 +1,7 @@
 """Where an experiment's networks are trained: ordinary run folders, kept and gone on with."""
 
 import json
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 import resnetkit.api as rk
 from resnetkit.errors import UserError
 from resnetkit.files import remove_tree, write_whole
-from resnetkit.lab.pace import Pace
+from resnetkit.lab.budget import Budget
 from resnetkit.training.observer import Observer
 from resnetkit.training.recipe import Recipe
 from resnetkit.training.recipe_files import read_recipe
@@ -34,21 +35,23 @@ class Bench:
         folder: that the runs go into.
         session: flags of the machine, as `rk.train` takes them.
         observer: is told how it goes.
-        pace: of the runs that are made now, and what they may take.
+        budget: within which runs begin.
         total: runs that there will be, for the time left.
         done: of them.
+        seconds: that each run took which was trained now, from its beginning to its end.
     """
 
     folder: Path
     session: dict[str, Any]
     observer: Observer
-    pace: Pace = field(default_factory=Pace)
+    budget: Budget = field(default_factory=Budget)
     total: int = 0
     done: int = 0
+    seconds: list[float] = field(default_factory=list)
 
     def train(
         self, arm: str, seed: int, recipe: str = "default", observer: Observer | None = None,
-        **settings: Any,
+        *, anew: bool = False, **settings: Any,
     ) -> Path:  # fmt: skip
         """The finished run of an arm: trained now, gone on with, or found as it was.
 
@@ -58,19 +61,30 @@ class Bench:
                 wherever their networks allow it.
             recipe: by name.
             observer: is told of a run that is trained; not of one that is found.
+            anew: for a run that must be looked at while it is trained.
             settings: of the recipe by flat names.
         """
         out = self.folder / f"{arm}-{seed}"
         common = {"val_fraction": JUDGED_BY, "seed": seed, "data": "fashion-mnist"}
         asked = override(read_recipe(recipe), common | settings)
-        if out.exists() and not _same(out, asked):
-            self.observer.say(f"{out} was made with other settings: it is trained anew")
-            remove_tree(out)
-        if not (out.exists() and RunFolder(out).finished):
-            how = {"out": str(out), "observer": observer or Observer(), **self.session}
-            self._timed(f"{arm}, seed {seed}", lambda: _trained(out, asked, how))
-        else:
+        goes_on = out.exists() and not anew and _same(out, asked)
+        if goes_on and RunFolder(out).finished:
             self.done += 1
+            return out
+
+        def train() -> None:
+            if out.exists() and not goes_on:
+                if not anew:
+                    said = f"{out} was made with other settings: it is trained anew"
+                    self.observer.say(said)
+                remove_tree(out)
+            how: dict[str, Any] = {"out": str(out), **self.session}
+            how["observer"] = observer or Observer()
+            result = rk.train(resume=True, **how) if goes_on else rk.train(recipe=asked, **how)
+            if isinstance(result, RunResult) and result.interrupted is not None:
+                raise KeyboardInterrupt
+
+        self._timed(f"{arm}, seed {seed}", train, whole=not goes_on)
         return out
 
     def kept(self, key: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -93,35 +107,25 @@ class Bench:
             self.done += 1
         return found[key]
 
-    def _timed(self, name: str, work: Callable[[], Any]) -> Any:
-        """What work comes to, that is a run; its number and the time left are said before."""
-        runs = self.total - self.done
-        self.pace.check(runs)
-        left = self.pace.left(runs)
-        rest = "" if left is None else f"; about {left:.0f} min left"
+    def _timed(self, name: str, work: Callable[[], Any], *, whole: bool = True) -> Any:
+        """Make a run; its number, and by those before it the time left, are said.
+
+        Args:
+            name: of the run.
+            work: makes it.
+            whole: not the rest of one that was begun before.
+        """
+        left = self.total - self.done
+        self.budget.check(left)
+        each = statistics.fmean(self.seconds) if self.seconds else None
+        rest = "" if each is None else f"; about {each * left / 60:.0f} min left"
         self.observer.say(f"run {self.done + 1} of {self.total}: {name}{rest}")
+        self.done += 1
         began = time.monotonic()
-        try:
-            return work()
-        finally:
-            self.done += 1
-            self.pace.made(time.monotonic() - began)
-
-    def forget(self, arm: str, seed: int) -> None:
-        """Have a run trained anew that must be looked at while it is trained."""
-        out = self.folder / f"{arm}-{seed}"
-        if out.exists():
-            remove_tree(out)
-
-
-def _trained(out: Path, asked: Recipe, how: dict[str, Any]) -> None:
-    """Begin a run, or go on with it."""
-    if out.exists():
-        result = rk.train(resume=True, **how)
-    else:
-        result = rk.train("fashion-mnist", recipe=asked, **how)
-    if isinstance(result, RunResult) and result.interrupted is not None:
-        raise KeyboardInterrupt
+        made = work()
+        if whole:
+            self.seconds.append(time.monotonic() - began)
+        return made
 
 
 def _same(out: Path, asked: Recipe) -> bool:

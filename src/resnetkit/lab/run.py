@@ -1,7 +1,6 @@
 """`rk.run_experiment`: an experiment is carried out, drawn and judged; its folder tells of it."""
 
 import json
-import math
 import os
 import time
 from collections.abc import Mapping
@@ -13,8 +12,8 @@ from typing import Any
 from resnetkit.errors import UserError, nearest
 from resnetkit.files import write_whole
 from resnetkit.lab.bench import Bench
+from resnetkit.lab.budget import Budget
 from resnetkit.lab.experiment import OUTCOMES, Experiment, Language, Verdict
-from resnetkit.lab.pace import Pace
 from resnetkit.lab.told import readme
 from resnetkit.report.style import NO_CHINESE, language_of, save_figure
 from resnetkit.training.observer import Observer
@@ -70,8 +69,7 @@ def run_experiment(
     out: str | Path = "lab",
     full: bool = False,
     seeds: int | None = None,
-    minutes: float = math.inf,
-    began: float | None = None,
+    budget: Budget | None = None,
     observer: Observer | None = None,
     **session: Any,
 ) -> LabResult:
@@ -82,13 +80,12 @@ def run_experiment(
         out: the folder that holds a folder an experiment.
         full: the version that takes its time; otherwise the one of minutes.
         seeds: instead of the version's own number of them.
-        minutes: that it may take; told by the runs so far, before the next one begins.
-        began: on the monotonic clock, from when these minutes count; by default now.
+        budget: when its minutes are over, no further run begins; several experiments may share it.
         observer: is told how it goes.
         session: `threads`, `workers`, `device`, `data_dir`, as of `rk.train`.
 
     Raises:
-        UserError: no such experiment, the folder cannot be written, or too few minutes.
+        UserError: no such experiment, the folder cannot be written, or the minutes are over.
     """
     experiment, observer = experiment_of(name), observer or Observer()
     sizes = dict(experiment.full if full else experiment.small)
@@ -96,18 +93,17 @@ def run_experiment(
         raise UserError(f"--seeds must be at least 1, not {seeds}")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("an experiment runs in one process: start it without torchrun")
-    if not minutes > 0:
-        raise UserError(f"--minutes must be more than 0, not {minutes:g}")
     if seeds is not None:
         sizes["seeds"] = seeds
     folder = Path(out) / (f"{name}-full" if full else name)
     folder.mkdir(parents=True, exist_ok=True)
     about = {"experiment": name, "version": experiment.version, "sizes": sizes}
-    data, seconds, now = _done(folder, about, experiment, observer), 0.0, time.monotonic()
+    data, seconds = _done(folder, about, experiment, observer), 0.0
     if data is None:
-        pace = Pace(minutes, now if began is None else began)
-        data = experiment.measure(Bench(folder / "runs", session, observer, pace), **sizes)
-        seconds = time.monotonic() - now
+        began, bench = time.monotonic(), Bench(folder / "runs", session, observer)
+        bench.budget = budget or bench.budget
+        data = experiment.measure(bench, **sizes)
+        seconds = time.monotonic() - began
         write_whole(folder / DATA, json.dumps({**about, "data": data}, indent=1) + "\n")
     data = json.loads(json.dumps(data))
     verdict = experiment.judge(data)

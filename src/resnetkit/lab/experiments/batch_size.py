@@ -47,6 +47,7 @@ def measure(
         for rule in RULES
         for batch in batches
     }
+    bench.total = seeds * len(settings)  # LeNet's; the others are counted where they are trained
     found = last_errors(bench, settings, seeds)
     table = {rule: [found["errors"][f"{rule}/{b}"] for b in batches] for rule in RULES}
     of_lenet, lenet_said = lenet_errors(bench, seeds, batches, images, epochs)
@@ -77,7 +78,6 @@ def lenet_errors(
             said[key] = found["said"]
         return found["error"]
 
-    bench.total += seeds * len(batches) * len(RULES)
     found = {r: [[error(r, b, seed) for seed in range(seeds)] for b in batches] for r in RULES}
     return found, said
 

@@ -82,8 +82,7 @@ def measure(bench: Bench, *, seeds: int, images: int, epochs: int, judged: int) 
 
     def watched(arm: str, seed: int) -> list[dict[str, Any]]:
         watch = Watch(bench.folder / f"{arm}-{seed}", seen, pictures, labels)
-        bench.forget(arm, seed)  # what is looked at is gone once it is trained
-        bench.train(arm, seed, observer=watch, model=MODEL, epochs=epochs, limit=images)
+        bench.train(arm, seed, observer=watch, anew=True, model=MODEL, epochs=epochs, limit=images)
         return watch.rows
 
     return by_seed(seeds, [MODEL], watched)
