@@ -68,7 +68,9 @@ def test_other_sizes_and_damaged_data_are_measured_anew_and_said_so(tmp_path):
 
 
 def test_runs_are_kept_gone_on_with_and_trained_anew_for_other_settings(tmp_path, monkeypatch):
-    tiny = replace(degradation.EXPERIMENT, small={"seeds": 1, "images": 60, "epochs": 1})
+    tiny = replace(
+        degradation.EXPERIMENT, small={"seeds": 1, "images": 60, "epochs": 1, "batch": 32}
+    )
     monkeypatch.setattr(degradation, "EXPERIMENT", tiny)
     told = Told()
     first = rk.run_experiment("degradation", out=tmp_path, observer=told, **MACHINE)
@@ -80,7 +82,7 @@ def test_runs_are_kept_gone_on_with_and_trained_anew_for_other_settings(tmp_path
     again = rk.run_experiment("degradation", out=tmp_path, observer=told, **MACHINE)
     assert again.data == first.data
     assert (runs / "plain56-0" / "metrics.jsonl").stat().st_mtime_ns == made
-    longer = replace(tiny, small={"seeds": 1, "images": 70, "epochs": 1})
+    longer = replace(tiny, small={"seeds": 1, "images": 70, "epochs": 1, "batch": 32})
     monkeypatch.setattr(degradation, "EXPERIMENT", longer)
     rk.run_experiment("degradation", out=tmp_path, observer=told, **MACHINE)
     assert sum("other settings: it is trained anew" in line for line in told.lines) == 4
