@@ -44,9 +44,9 @@ def two_networks(images: int = 2000):
 
 
 def lost_at_most(right: np.ndarray, right_whole: np.ndarray) -> float:
-    """The mean loss of accuracy and its standard error."""
+    """The upper end of the mean loss of accuracy, at 95% confidence."""
     lost = right_whole.astype(float) - right
-    return lost.mean() + lost.std() / np.sqrt(len(lost))
+    return lost.mean() + 1.645 * lost.std() / np.sqrt(len(lost))
 
 
 def test_thresholds_are_the_lowest_that_keep_the_accuracy():
@@ -78,7 +78,7 @@ def test_what_is_allowed_is_not_exceeded_by_other_images():
         kept = np.exp(log_softmax(logits[8])).max(1) >= way.threshold
         lost = right[20].mean() - np.where(kept, right[8], right[20]).mean()
         exceeded.append(lost > way.loss)
-    assert np.mean(exceeded) < 0.35
+    assert np.mean(exceeded) < 0.3
 
 
 def test_equal_confidences_exit_together():

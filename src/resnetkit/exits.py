@@ -10,8 +10,11 @@ import numpy as np
 from resnetkit.errors import UserError
 from resnetkit.metrics import log_softmax
 
-LOSSES = (0.0, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02)
+LOSSES = (0.0, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02)
 """Of accuracy, for which it is decided in advance when to stop early."""
+
+SURE = 1.645
+"""Standard errors of the mean loss that are kept in reserve: 95% of a normal distribution."""
 
 COLDEST, HOTTEST = 0.01, 100.0
 
@@ -84,9 +87,8 @@ def choose_exits(
 ) -> tuple[Exit, ...]:
     """For every loss of LOSSES the cheapest way that loses no more; none where nothing is saved.
 
-    A way must stay within the loss by a standard error (of the mean difference between both
-    networks' answers): of many thresholds the one that looks best on these images is a lucky one,
-    and loses more on others.
+    The upper end of a way's loss, at 95% confidence, must be within it: of many thresholds the one
+    that looks best on these images is a lucky one, and loses more on others.
 
     Args:
         logits: calibrated ones (images, classes) of every network, by its layers.
@@ -116,7 +118,7 @@ def exit_for(exits: tuple[Exit, ...], loss: float) -> Exit | None:
 def _most_exits(
     loss: float, layers: int, logits: np.ndarray, right: np.ndarray, right_whole: np.ndarray
 ) -> Exit:
-    """As many early answers as lose no more than `loss`, and a standard error."""
+    """As many early answers as are sure to lose no more than `loss`."""
     sure, images = np.exp(log_softmax(logits)).max(1), len(right)
     order = np.argsort(-sure, kind="stable")
     changes = right[order].astype(int) - right_whole[order]
@@ -124,7 +126,7 @@ def _most_exits(
     error = np.sqrt(np.concatenate([[0], np.cumsum(np.abs(changes))]) / images - gained**2)
     sorted_sure = np.concatenate([sure[order], [-np.inf]])
     ends = np.concatenate([[True], sorted_sure[:-1] > sorted_sure[1:]])  # equals exit together
-    kept = gained - error / math.sqrt(images) >= -loss - 1e-12
+    kept = gained - SURE * error / math.sqrt(images) >= -loss - 1e-12
     count = int(np.flatnonzero(ends & kept)[-1])
     threshold = float(sorted_sure[count - 1]) if count else 2.0
     top1 = float(right_whole.mean() + gained[count])
