@@ -102,7 +102,7 @@ def draw_arms(
         axes.set_title(title.said(language), fontsize=10)
         axes.set_xlabel(Words("epoch", "轮次").said(language))
         axes.yaxis.set_major_formatter(lambda y, _: f"{y:.0%}")
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(framealpha=0.8, edgecolor="none", fontsize=8)
         plain_axes(axes)
     every[0].set_ylabel(ylabel.said(language))
     return figure
