@@ -26,7 +26,7 @@ from commands import rows_of
 from resnetkit.any_depth import Depth
 from resnetkit.classifier import Classifier
 from resnetkit.data.sources import array_of, open_dataset
-from resnetkit.machine import choose_device
+from resnetkit.machine import choose_device, choose_precision
 from resnetkit.nets.nested import inner_network, inner_spec
 from resnetkit.nets.norms import measure_statistics
 from resnetkit.training.observer import Observer
@@ -100,6 +100,7 @@ def told(runs: Runs) -> dict:
         for n, rows in alone.items()
     }
     return COMMON | {
+        "precision": choose_precision("auto", choose_device()),
         "minus_alone": minus,
         "mean_minus_alone": statistics.mean(minus.values()),
         "stopped_early": [stopped_early(row["side_by_side"]) for row in one],

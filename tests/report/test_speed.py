@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -49,6 +50,22 @@ def test_names_do_not_lie_upon_each_other(monkeypatch, tmp_path):
         assert not a.padded(-1).overlaps(b.padded(-1))
     assert all(frame.contains(box.x0, box.y0) and frame.contains(box.x1, box.y1) for box in boxes)
     assert "plain18" in figure._supxlabel.get_text()
+
+
+def test_names_stay_beside_their_points_at_other_resolutions(monkeypatch, tmp_path):
+    """An SVG and a PDF have 72 pixels an inch, a picture more."""
+    figure = drawn(monkeypatch, tmp_path, POINTS, slide())
+    (axes,) = figure.axes
+
+    def inches() -> list[tuple[float, float]]:
+        words = [text for text in axes.texts if text.get_text() and text.get_ha() == "center"]
+        boxes = [text.get_window_extent() for text in words]
+        assert len(boxes) == len(POINTS)
+        return [((b.x0 + b.x1) / 2 / figure.dpi, (b.y0 + b.y1) / 2 / figure.dpi) for b in boxes]
+
+    before = inches()
+    figure.set_dpi(72)
+    np.testing.assert_allclose(inches(), before, atol=0.05)
 
 
 @pytest.mark.parametrize("points", [[], POINTS[:1]])

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from matplotlib.transforms import Bbox
 
+from resnetkit.report.style import write_any_script
+
 AWAY = (1.0, 1.9, 3.0, 4.4)
 """Distances that are tried, in heights of a letter beyond the edge of the dot."""
 
@@ -52,6 +54,7 @@ def place_labels(axes, labels: list[Label], lines: list[list[tuple[float, float]
             0, 0, label.text, transform=None, fontsize=label.size, color=label.colour,
             weight="bold" if label.bold else "normal", ha="center", va="center", zorder=5,
         )  # fmt: skip
+        write_any_script(text)
         box = text.get_window_extent(renderer)
         unit = label.size * pixels
         best, place, away = math.inf, centre, 0.0
@@ -62,11 +65,12 @@ def place_labels(axes, labels: list[Label], lines: list[list[tuple[float, float]
                 cost = _cost(here, taken, path, frame) + 0.06 * distance + _dislike(angle)
                 if cost < best:
                     best, place, away = cost, spot, distance
-        text.set_position(place)
         taken.append(_around(*place, box.width / 2 + 1, box.height / 2))
+        on_axes = axes.transData.inverted().transform(place)  # pixels are others in another format
+        text.set(transform=axes.transData, position=on_axes)
         if away >= LEADER_FROM:
             axes.annotate(
-                "", centre, place, xycoords="figure pixels", textcoords="figure pixels",
+                "", (label.x, label.y), on_axes,
                 arrowprops={"arrowstyle": "-", "color": label.colour, "lw": 0.5, "alpha": 0.5},
             )  # fmt: skip
 

@@ -64,13 +64,17 @@ def _known_fonts() -> tuple[str, ...]:
     return tuple(name for name in CHINESE if name in installed)
 
 
+def write_any_script(text: Text) -> None:
+    """Give a text the fonts that its words need; class names may be in any script."""
+    words = text.get_text()
+    chinese = any(character >= _FIRST_CHINESE for character in words)
+    others = () if words.isascii() else chinese_fonts() if chinese else _known_fonts()
+    text.set_fontfamily(["DejaVu Sans", *others])  # the others have no bold, and say so
+
+
 def _write_any_script(figure: Figure) -> None:
-    """Class names may be in any script."""
     for text in figure.findobj(Text):
-        words = text.get_text()
-        chinese = any(character >= _FIRST_CHINESE for character in words)
-        others = () if words.isascii() else chinese_fonts() if chinese else _known_fonts()
-        text.set_fontfamily(["DejaVu Sans", *others])  # the others have no bold, and say so
+        write_any_script(text)
 
 
 @contextlib.contextmanager
