@@ -1,5 +1,6 @@
 """Small real data: Fashion-MNIST and folders of pictures made from it."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,20 @@ from resnetkit.data.fashion_mnist import find_fashion_mnist
 from resnetkit.data.sources import Dataset, open_dataset
 
 torch.set_num_threads(1)  # tests run in as many processes as there are cores
+
+
+def own_core() -> None:
+    """One of pytest's workers and all that it starts stay on a core of their own.
+
+    Several threads that wait for each other on cores that others use take many times as long.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
+
+own_core()
 
 TINY = (
     "--model resnet8 --limit 300 --epochs 2 --batch-size 32 --val-fraction 0.01 "

@@ -23,6 +23,8 @@ from resnetkit.training.recipe import DataRecipe, Recipe
 from resnetkit.training.recipe_files import parse_recipe
 from resnetkit.training.session import Session
 
+MACHINE = {"threads": 1, "workers": 1}
+
 
 def test_the_noise_scale_is_that_of_the_gradients_that_were_drawn():
     """Images' gradients with a known mean and covariance: the scale is trace over length."""
@@ -117,7 +119,7 @@ def test_few_seconds_see_part_of_the_images():
 @pytest.fixture(scope="module")
 def trials():
     recipe = Recipe(model="resnet8", data=DataRecipe(data="fashion-mnist", limit=1500))
-    return recipe, Trials.of(recipe, Session(), Observer())
+    return recipe, Trials.of(recipe, Session(**MACHINE), Observer())
 
 
 def test_the_range_test_finds_a_rate_that_learns_and_not_one_that_explodes(trials):
@@ -131,7 +133,7 @@ def test_the_range_test_finds_a_rate_that_learns_and_not_one_that_explodes(trial
 def test_a_recipe_with_measured_settings_is_trained_and_remembers_them(tmp_path):
     run = rk.train(
         "fashion-mnist", model="resnet8", limit=300, epochs=1, batch_size="auto", lr="auto",
-        out=str(tmp_path / "run"), observer=Observer(),
+        out=str(tmp_path / "run"), observer=Observer(), **MACHINE,
     )  # fmt: skip
     decided = parse_recipe((tmp_path / "run" / "recipe.yaml").read_text(), "")
     assert decided.batch_size in (32, 64)
@@ -143,13 +145,15 @@ def test_a_recipe_with_measured_settings_is_trained_and_remembers_them(tmp_path)
 
 def test_found_for_a_folder_it_has_not_seen(pictures, tmp_path, monkeypatch, capsys):
     """The whole command, on a folder of pictures: a recipe that trains."""
-    monkeypatch.setattr(find, "LEAST_SECONDS", 0.8)
+    monkeypatch.setattr(find, "LEAST_SECONDS", 2.0)
+    monkeypatch.setattr(measured, "NOISE_SHARE", 0.6)  # a busy machine measures few images too
     monkeypatch.setattr(noise, "STEPS", 4)
     monkeypatch.setattr(noise, "SAMPLES", 3)
     monkeypatch.setattr(measured, "LEAST_STEPS", 20)
     (tmp_path / "small.yaml").write_text("model: resnet8\ndata: {image_size: 32}\n")
     out, again = tmp_path / "found.yaml", ["--recipe", str(tmp_path / "small.yaml")]
     words = ["find", str(pictures), *again, "--out", str(out), "--train-minutes", "0.05"]
+    words += ["--threads", "1", "--workers", "1"]
     assert main([*words, "--minutes", "0.6", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     recipe = parse_recipe(out.read_text(), "")
@@ -160,5 +164,6 @@ def test_found_for_a_folder_it_has_not_seen(pictures, tmp_path, monkeypatch, cap
     rivals = [rounds[-1]["score"] for rounds in others if len(rounds) == len(best)]
     assert all(best[-1]["score"] <= score for score in rivals)
     assert out.with_suffix(".png").stat().st_size > 5000
-    run = rk.train(str(pictures), recipe=str(out), out=str(tmp_path / "run"), observer=Observer())
+    where = str(tmp_path / "run")
+    run = rk.train(str(pictures), recipe=str(out), out=where, observer=Observer(), **MACHINE)
     assert run.steps > 0

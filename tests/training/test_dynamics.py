@@ -28,7 +28,14 @@ def kept(out) -> dict[str, np.ndarray]:
 
 
 def test_of_a_network_that_does_not_change_it_is_what_the_network_says(tmp_path):
-    still = {"lr": 0.0, "norm": "none", "dropout": 0.0, "ema": None, "accumulate": 3}
+    still = {
+        "lr": 0.0,
+        "norm": "none",
+        "dropout": 0.0,
+        "ema": None,
+        "accumulate": 3,
+        "precision": "fp32",
+    }
     train(tmp_path / "run", **(KEPT | still | AS_THEY_ARE))
     found, clf = kept(tmp_path / "run"), rk.load(tmp_path / "run")
     source = open_dataset("fashion-mnist").parts["train"]

@@ -47,7 +47,7 @@ def test_weights_bring_all_that_says_which_tensors_there_are(trained, tmp_path):
 def test_two_ranks_learn_what_one_does_with_norms_over_both(tmp_path):
     flags = (
         "fashion-mnist --model resmlp --depths 2 --width 32 --norm batch --limit 322 --epochs 2 "
-        "--batch-size 32 --val-fraction 0.01 --seed 5 --dynamics"
+        "--batch-size 32 --val-fraction 0.01 --seed 5 --dynamics --precision fp32"
     ).split()
     for ranks in (1, 2):
         own = [] if ranks == 1 else ["--sync-bn"]
