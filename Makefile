@@ -12,7 +12,7 @@ PEERS   := .venv-peers
 
 help:
 	@echo "make demo         train on Fashion-MNIST, look at it, use it (about 3 minutes)"
-	@echo "make test         all tests (5 to 8 minutes)"
+	@echo "make test         all tests (9 minutes; on old cores up to 25)"
 	@echo "make check        ruff, ty, import-linter, deptry"
 	@echo "make kill-resume  20 runs killed and resumed, compared bit by bit (about 8 minutes)"
 	@echo "make kill-ranks   several ranks killed, restarted, stopped (about 25 minutes)"
