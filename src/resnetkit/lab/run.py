@@ -100,8 +100,8 @@ def run_experiment(
     about = {"experiment": name, "version": experiment.version, "sizes": sizes}
     data, seconds = _done(folder, about, experiment, observer), 0.0
     if data is None:
-        began, bench = time.monotonic(), Bench(folder / "runs", session, observer)
-        bench.budget = budget or bench.budget
+        began = time.monotonic()
+        bench = Bench(folder / "runs", session, observer, budget or Budget())
         data = experiment.measure(bench, **sizes)
         seconds = time.monotonic() - began
         write_whole(folder / DATA, json.dumps({**about, "data": data}, indent=1) + "\n")

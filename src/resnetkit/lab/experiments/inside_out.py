@@ -134,7 +134,7 @@ def draw(data: dict[str, Any], language: Language):
     right.set_ylabel(Words("length of g(x) / x", "g(x) 的长度 / x").said(language))
     for axes in (left, right):
         axes.set_xlabel(Words("epoch", "轮次").said(language))
-        axes.legend(frameon=False, fontsize=7)
+        axes.legend(framealpha=0.8, edgecolor="none", fontsize=7)
         plain_axes(axes)
     return figure
 
