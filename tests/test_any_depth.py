@@ -1,5 +1,7 @@
 """One Classifier with several depths: judged side by side, stopped early, chosen by time."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -106,28 +108,46 @@ def test_an_early_exit_that_cannot_be(many, change, loss, reason):
 
 
 @pytest.fixture
-def times(monkeypatch, tmp_path):
-    """Latencies are measured into an empty cache folder; how often, is counted."""
+def times(many, monkeypatch, tmp_path):
+    """Latencies are measured into an empty cache folder, 1, 2, 3 ms by depth; all are kept here."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    measured = []
+    monkeypatch.setattr(latency, "RUNS", 2)
+    milliseconds, measured, ordinary = {8: 1.0, 14: 2.0, 20: 3.0}, [], Classifier.engine
+
+    def engine(clf, precision):
+        made = ordinary(clf, precision)
+        made.layers = clf.net.layers
+        return made
 
     def timed(call, device, runs):
-        call()
-        measured.append(runs)
-        turn = (len(measured) - 1) % 6 + 1
-        return [0.001 * (1 + turn // 2)] * runs  # 1, 2, 3 ms after each one's warm-up
+        measured.append(call.func.layers)
+        return [0.001 * milliseconds[call.func.layers]] * runs
 
+    monkeypatch.setattr(Classifier, "engine", engine)
     monkeypatch.setattr(latency, "timed", timed)
-    return measured
+    return SimpleNamespace(milliseconds=milliseconds, measured=measured)
 
 
 def test_the_deepest_that_answers_in_time(many, times):
-    assert rk.deepest_within(many, "2.5ms", precision="fp32").net.layers == 8
-    assert rk.deepest_within(many, "0.0035s", precision="fp32").net.layers == 14
+    assert rk.deepest_within(many, "1.3ms", precision="fp32").net.layers == 8
+    assert rk.deepest_within(many, "0.0026s", precision="fp32").net.layers == 14
     assert rk.deepest_within(many, "99000us", precision="fp32").net.layers == 20
-    assert len(times) == 6 * ROUNDS  # in each every depth was warmed and measured once
-    with pytest.raises(rk.UserError, match=r"within 1ms: the quickest, of 8 layers, takes 2.00 ms"):
+    for layers in (8, 14, 20):  # in each round, and when it was chosen: warmed up, measured
+        assert times.measured.count(layers) == 2 * ROUNDS + 2
+    with pytest.raises(rk.UserError, match=r"within 1ms: the quickest, of 8 layers, takes 1.00 ms"):
         rk.deepest_within(many, "1ms", precision="fp32")
+
+
+def test_the_slowest_round_counts(many, times, monkeypatch):
+    rounds = iter([1.0] * 7 + [1.5] + [1.0] * 100)
+    monkeypatch.setattr(latency, "timed", lambda call, device, runs: [0.001 * next(rounds)] * runs)
+    assert latency.latencies(many, "fp32")[8].p95 == pytest.approx(1.5)
+
+
+def test_one_that_is_slower_now_is_not_chosen(many, times):
+    assert rk.deepest_within(many, "4ms", precision="fp32").net.layers == 20
+    times.milliseconds[20] = 3.7
+    assert rk.deepest_within(many, "4ms", precision="fp32").net.layers == 14
 
 
 @pytest.mark.parametrize("damage", ["", "{}", '{"latencies": {"8": [1]}}'])
@@ -136,7 +156,7 @@ def test_a_damaged_record_is_measured_anew(many, times, tmp_path, damage):
     (file,) = (tmp_path / "resnetkit" / "latency").iterdir()
     file.write_text(damage)
     assert set(latency.latencies(many, "fp32")) == set(found)
-    assert len(times) == 12 * ROUNDS
+    assert len(times.measured) == 2 * 6 * ROUNDS
 
 
 @pytest.mark.parametrize("text", ["5", "ms", "-5ms", "nanms", "0ms", "5 hours", ""])
