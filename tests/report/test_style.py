@@ -1,4 +1,4 @@
-"""Fonts: one that was installed since is found, and none is said."""
+"""Fonts: one that was installed since is found, and none is said. Files of figures."""
 
 import json
 from types import SimpleNamespace
@@ -44,3 +44,17 @@ def test_without_one_the_words_of_figures_are_english_and_it_is_said(fonts, tmp_
     )
     assert english == chinese
     assert json.loads((tmp_path / "function-classes" / "data.json").read_text())["data"]
+
+
+@pytest.mark.parametrize("kind", ["svg", "pdf", "png"])
+def test_the_same_figure_gives_the_same_bytes(tmp_path, monkeypatch, kind):
+    files = [tmp_path / f"{name}.{kind}" for name in "ab"]
+    for file, day in zip(files, ("1", "100000"), strict=True):
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", day)
+        figure = style.new_figure(2, 2)
+        axes = figure.subplots()
+        axes.plot([1, 2], label="a")
+        axes.scatter([0, 1], [1, 2])
+        axes.legend()
+        style.save_figure(figure, file)
+    assert files[0].read_bytes() == files[1].read_bytes()

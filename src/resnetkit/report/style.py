@@ -7,6 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Literal
 
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findSystemFonts, fontManager
@@ -101,10 +102,20 @@ def plain_axes(axes) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a picture of the kind that its name ends in, whole; raises UserError if it cannot."""
+    """Write a picture of the kind that its name ends in, whole; raises UserError if it cannot.
+
+    The same figure gives the same bytes: no date, and names in an SVG that are not drawn at random.
+    """
     _write_any_script(figure)
+    kind = path.suffix.lower()[1:]
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     try:
-        with whole_file(path) as beside, beside.open("wb") as file, _missing_glyphs_shown():
-            figure.savefig(file, format=path.suffix.lower()[1:])
+        with (
+            rc_context({"svg.hashsalt": "resnetkit"}),
+            whole_file(path) as beside,
+            beside.open("wb") as file,
+            _missing_glyphs_shown(),
+        ):
+            figure.savefig(file, format=kind, metadata=undated)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
