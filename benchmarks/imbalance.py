@@ -3,7 +3,8 @@
     python benchmarks/imbalance.py            # anew
     python benchmarks/imbalance.py --go-on    # with the runs that imbalance.json holds already
 
-Class k keeps 6000 x 50^(-k/9) of its training images: 6,000 of the first, 120 of the last. The test
+Class k keeps 6000 x 50^(-k/9) of its training images: 6,000 of the first, 120 of the last. Beside
+the ways, as many images with all classes equal: what could be gained if nothing were rare. The test
 part stays as it is; every trained network is judged once on it. `--recipe fast`, three seeds, a
 tenth of every class held out. Writes benchmarks/results/imbalance.json.
 """
@@ -27,23 +28,31 @@ from resnetkit.training.session import RunResult
 from turns import keep
 
 MOST, TIMES = 6000, 50
-NOTHING = "nothing"
+NOTHING, EQUAL = "nothing", "as many images, all classes equal"
 WAYS: dict[str, dict[str, Any]] = {
     NOTHING: {},
     "class weights": {"class_weights": "balanced"},
     "balanced sampling": {"sampling": "balanced"},
     "logit adjustment": {"logit_adjust": 1.0},
     "focal loss": {"focal": 2.0},
+    EQUAL: {},
 }
 
 
-def lopsided(dataset: Dataset) -> Dataset:
-    """The data set with few images of its later classes, the first ones of each."""
-    train, classes = dataset.parts["train"], len(dataset.classes)
-    kept = [
-        np.flatnonzero(train.labels == k)[: round(MOST * TIMES ** (-k / (classes - 1)))]
-        for k in range(classes)
-    ]
+def lopsided(classes: int) -> list[int]:
+    """How many images each class keeps: the later, the fewer."""
+    return [round(MOST * TIMES ** (-k / (classes - 1))) for k in range(classes)]
+
+
+def equal(classes: int) -> list[int]:
+    """As many in all, the same of each class."""
+    return [sum(lopsided(classes)) // classes] * classes
+
+
+def first_ones(dataset: Dataset, counts: list[int]) -> Dataset:
+    """The data set with so many training images of each class, the first ones."""
+    train = dataset.parts["train"]
+    kept = [np.flatnonzero(train.labels == k)[:count] for k, count in enumerate(counts)]
     some = Subset(train, np.sort(np.concatenate(kept)))
     return replace(dataset, parts=dataset.parts | {"train": some})
 
@@ -52,7 +61,9 @@ def trained(way: str, seed: int) -> dict:
     """How a run went, and how good it is on the test part."""
 
     def opened(*arguments: Any, **options: Any) -> Dataset:
-        return lopsided(open_dataset(*arguments, **options))
+        dataset = open_dataset(*arguments, **options)
+        counts = equal if way == EQUAL else lopsided
+        return first_ones(dataset, counts(len(dataset.classes)))
 
     with (
         tempfile.TemporaryDirectory() as place,

@@ -1,19 +1,20 @@
-"""Write docs/lab.md and docs/lab.zh.md from the folders of experiments that were run.
+"""Write docs/lab.md and docs/lab.zh.md, and draw their figures.
 
     python scripts/lab_page.py lab/
 
-Each experiment's figure and numbers are copied to docs/lab/. What the pages say of experiments that
-have no folder there stays.
+Numbers come from the folders of experiments that were run, and are kept in docs/lab/; those that
+have no folder there are drawn anew from what was kept. A full version goes before a small one.
 """
 
 import json
 import re
-import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
-from resnetkit.lab.experiment import OUTCOMES, Language, Words
+from resnetkit.lab.experiment import OUTCOMES, Experiment, Language, Words
 from resnetkit.lab.run import DATA, NAMES, experiment_of
+from resnetkit.report.style import NO_CHINESE, language_of, save_figure
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -40,31 +41,35 @@ def sections_of(page: Path) -> dict[str, str]:
     return {part.split("`")[1]: part.rstrip() + "\n" for part in parts}
 
 
-def found_in(lab: Path, name: str, version: int) -> Path | None:
-    """The folder of an experiment's full version, or of the small one, where it is of today's."""
-    for folder in (lab / f"{name}-full", lab / name):
-        file = folder / DATA
-        if file.is_file() and json.loads(file.read_text(encoding="utf-8"))["version"] == version:
-            return folder
-    return None
+def found_of(experiment: Experiment, lab: Path) -> dict[str, Any] | None:
+    """What was measured by today's version: the full one, or the small one, or nothing yet."""
+    name = experiment.name
+    files = [lab / f"{name}-full" / DATA, lab / name / DATA, DOCS / "lab" / f"{name}.json"]
+    all_found = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
+    todays = [found for found in all_found if found["version"] == experiment.version]
+    return next((found for found in todays if is_full(experiment, found)), next(iter(todays), None))
+
+
+def is_full(experiment: Experiment, found: dict[str, Any]) -> bool:
+    """Whether the sizes are those of the full version."""
+    return found["sizes"] == json.loads(json.dumps(experiment.full))
 
 
 def section(name: str, lab: Path, language: Language, before: dict[str, str]) -> str:
     """An experiment's part of the page; its figure and numbers go to docs/lab/."""
     experiment = experiment_of(name)
     heading = f"## `{name}`: {experiment.question.said(language)}\n\n"
-    folder = found_in(lab, name, experiment.version)
-    if folder is None:
+    found = found_of(experiment, lab)
+    if found is None:
         return before.get(name, f"{heading}{MISSING.said(language)}\n")
-    found = json.loads((folder / DATA).read_text(encoding="utf-8"))
     verdict = experiment.judge(found["data"])
-    ending = ".zh" if language == "zh" else ""
-    picture = f"lab/{name}{ending}.svg"
+    picture = f"lab/{name}{'.zh' if language == 'zh' else ''}.svg"
     (DOCS / "lab").mkdir(exist_ok=True)
-    shutil.copyfile(folder / f"figure{ending}.svg", DOCS / picture)
-    shutil.copyfile(folder / DATA, DOCS / "lab" / f"{name}.json")
+    save_figure(experiment.draw(found["data"], language), DOCS / picture)
+    kept = json.dumps(found, indent=1) + "\n"
+    (DOCS / "lab" / f"{name}.json").write_text(kept, encoding="utf-8")
     sizes = ", ".join(f"{key} {value}" for key, value in found["sizes"].items())
-    which = (FULL if folder.name.endswith("-full") else SMALL).said(language)
+    which = (FULL if is_full(experiment, found) else SMALL).said(language)
     return (
         f"{heading}{experiment.done.said(language)}\n\n![{name}]({picture})\n\n"
         f"**{OUTCOMES[verdict.outcome].said(language)}** {verdict.why.said(language)}\n\n"
@@ -76,6 +81,8 @@ def section(name: str, lab: Path, language: Language, before: dict[str, str]) ->
 def main() -> None:
     """Both pages."""
     lab = Path(sys.argv[1])
+    if language_of("zh") != "zh":
+        sys.exit(NO_CHINESE)
     for language, ending in (("en", ""), ("zh", ".zh")):
         parts = [f"# {TITLE.said(language)}\n\n{OTHER.said(language)}\n\n{ABOUT.said(language)}\n"]
         page = DOCS / f"lab{ending}.md"

@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import torch
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from resnetkit.classifier import Classifier
 from resnetkit.lab.bench import Bench, by_seed, curve
@@ -12,11 +13,15 @@ from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_o
 from resnetkit.machine import choose_device
 from resnetkit.report.style import PALETTE, new_figure, plain_axes
 
+RATE = 0.05
+"""For batches of 128; in proportion for others."""
+
 BATCH, ROUNDS = 64, 5
+"""Images at a time, and turns, of the prediction that is timed."""
 
 
 def measure(
-    bench: Bench, *, seeds: int, models: list[str], side: int, images: int, epochs: int
+    bench: Bench, *, seeds: int, models: list[str], side: int, images: int, epochs: int, batch: int
 ) -> dict[str, Any]:
     """The last validation accuracy of every network, and images/s of prediction, in turns."""
     bench.total = seeds * len(models)
@@ -24,7 +29,7 @@ def measure(
     def accuracy(model: str, seed: int) -> float:
         run = bench.train(
             model, seed, model=model, epochs=epochs, limit=images, image_size=side,
-            lr=0.05,
+            batch_size=batch, lr=RATE * batch / 128,
         )  # fmt: skip
         return curve(run, "val_top1")[-1]
 
@@ -72,15 +77,22 @@ def draw(data: dict[str, Any], language: Language):
     """Accuracy by images/s, a colour a network, a dot a seed."""
     figure = new_figure(5.2, 3.4)
     axes = figure.subplots()
-    for model, colour in zip(data["models"], PALETTE, strict=False):
-        rate = statistics.median(data["rates"][model])
+    rates = [statistics.median(data["rates"][model]) for model in data["models"]]
+    for model, rate, colour in zip(data["models"], rates, PALETTE, strict=False):
         values = data["accuracy"][model]
-        axes.plot([rate] * len(values), values, "o", color=colour, label=model, alpha=0.8)
+        axes.plot([rate] * len(values), values, "o", color=colour, alpha=0.8)
+        axes.annotate(
+            model, (rate, max(values)), (0, 6), textcoords="offset points", ha="center", fontsize=8
+        )
     axes.set_xscale("log")
+    axes.set_xlim(min(rates) / 1.15, max(rates) * 1.15)
+    axes.xaxis.set_major_locator(FixedLocator(rates))
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.margins(y=0.15)
     axes.set_xlabel(Words("images/s, log scale", "每秒图片数（对数刻度）").said(language))
     axes.set_ylabel(Words("validation accuracy", "验证准确率").said(language))
     axes.yaxis.set_major_formatter(lambda y, _: f"{y:.0%}")
-    axes.legend(frameon=False, fontsize=8)
     plain_axes(axes)
     return figure
 
@@ -111,8 +123,9 @@ EXPERIMENT = Experiment(
         "seeds": 2,
         "models": ["resnet18", "resnet34", "resnet50"],
         "side": 32,
-        "images": 1200,
-        "epochs": 3,
+        "images": 3000,
+        "epochs": 4,
+        "batch": 16,
     },
     full={
         "seeds": 2,
@@ -120,8 +133,10 @@ EXPERIMENT = Experiment(
         "side": 64,
         "images": 20000,
         "epochs": 10,
+        "batch": 64,
     },
     measure=measure,
     judge=judge,
     draw=draw,
+    version=2,
 )
