@@ -7,7 +7,7 @@ from typing import Any
 from resnetkit.errors import UserError
 from resnetkit.lab.bench import Bench, by_seed, curve
 from resnetkit.lab.experiment import Language, Words
-from resnetkit.report.style import PALETTE, new_figure, plain_axes
+from resnetkit.report.style import PALETTE, legend_of_all, new_figure, plain_axes
 
 LOST = 1.0
 """Error of a run whose numbers were no longer finite."""
@@ -90,7 +90,10 @@ def draw_arms(
     panels: Sequence[tuple[Words, Curves]], names: Mapping[str, Words], language: Language,
     ylabel: Words, key: str = "val",
 ) -> Any:  # fmt: skip
-    """Errors by epoch: a panel a group of arms, a colour an arm, a line a seed."""
+    """Errors by epoch: a panel a group of arms, a colour an arm, a line a seed.
+
+    The arms of every panel have the same names.
+    """
     figure = new_figure(3.4 * len(panels) + (1.4 if len(panels) == 1 else 0), 3.2)
     every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (title, arms) in zip(every, panels, strict=True):
@@ -102,9 +105,9 @@ def draw_arms(
         axes.set_title(title.said(language), fontsize=10)
         axes.set_xlabel(Words("epoch", "轮次").said(language))
         axes.yaxis.set_major_formatter(lambda y, _: f"{y:.0%}")
-        axes.legend(framealpha=0.8, edgecolor="none", fontsize=8)
         plain_axes(axes)
     every[0].set_ylabel(ylabel.said(language))
+    legend_of_all(figure, every[0], 3)
     return figure
 
 

@@ -94,11 +94,28 @@ def settle(figure: Figure) -> None:
     figure.set_layout_engine("none")
 
 
+_SLIM = {
+    "frameon": False, "fontsize": 8, "handlelength": 1.5, "columnspacing": 1.2,
+}  # fmt: skip
+"""Of legends."""
+
+
 def plain_axes(axes) -> None:
     """Only the two axes that carry numbers, and a faint grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(visible=True, color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def legend_above(axes, columns: int) -> None:
+    """What the lines are, over the axes, where it hides none of them."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, **_SLIM)
+
+
+def legend_of_all(figure: Figure, axes, columns: int) -> None:
+    """What the lines are, once for several axes that have the same, over them."""
+    lines = axes.get_legend_handles_labels()
+    figure.legend(*lines, loc="outside upper center", ncols=columns, **_SLIM)
 
 
 def save_figure(figure: Figure, path: Path) -> None:

@@ -12,7 +12,7 @@ from resnetkit.lab.bench import Bench, by_seed
 from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_of, outcome_of
 from resnetkit.lab.pictures import accuracy, some_pictures
 from resnetkit.nets.network import Network
-from resnetkit.report.style import BLUE, ORANGE, new_figure, plain_axes
+from resnetkit.report.style import BLUE, ORANGE, legend_above, new_figure, plain_axes
 
 KINDS = {"plain": Words("plain", "普通网络"), "residual": Words("residual", "残差网络")}
 HARMS = {
@@ -145,7 +145,7 @@ def draw(data: dict[str, Any], language: Language):
     )
     axes.set_ylabel(Words("test error; dashed: whole", "测试误差；虚线：完整网络").said(language))
     axes.yaxis.set_major_formatter(lambda y, _: f"{y:.0%}")
-    axes.legend(frameon=False)
+    legend_above(axes, 2)
     plain_axes(axes)
     return figure
 

@@ -8,7 +8,7 @@ from resnetkit.lab.bench import Bench
 from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_of, outcome_of
 from resnetkit.lab.lenet import LeNetSpec, train_lenet
 from resnetkit.lab.pictures import some_pictures
-from resnetkit.report.style import new_figure
+from resnetkit.report.style import legend_of_all, new_figure
 from resnetkit.training.recipe_files import read_recipe
 from resnetkit.training.settings import override
 
@@ -119,7 +119,7 @@ def draw(data: dict[str, Any], language: Language):
         axes.set_title(name, fontsize=10)
         axes.set_xlabel(Words("images in a batch", "批量大小").said(language))
     panels[0].set_ylabel(Words("validation error", "验证误差").said(language))
-    panels[0].legend(frameon=False, fontsize=8)
+    legend_of_all(figure, panels[0], 3)
     return figure
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from resnetkit.lab.arms import Ends, draw_ends, last_errors
 from resnetkit.lab.bench import Bench
 from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_of, outcome_of
-from resnetkit.report.style import new_figure
+from resnetkit.report.style import legend_above, new_figure
 
 ARMS: dict[str, dict[str, Any]] = {
     "plain": {"model": "mlp", "norm": "none"},
@@ -76,7 +76,7 @@ def draw(data: dict[str, Any], language: Language):
     draw_ends(axes, data["layers"], lines)
     axes.set_xlabel(Words("layers", "层数").said(language))
     axes.set_ylabel(Words("training error", "训练误差").said(language))
-    axes.legend(frameon=False, fontsize=8)
+    legend_above(axes, 2)
     return figure
 
 

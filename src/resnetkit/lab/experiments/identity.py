@@ -11,7 +11,7 @@ from resnetkit.lab.bench import Bench
 from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_of, outcome_of
 from resnetkit.nets.blocks import make_block
 from resnetkit.nets.spec import ResNetSpec
-from resnetkit.report.style import BLUE, ORANGE, new_figure, plain_axes
+from resnetkit.report.style import BLUE, ORANGE, legend_above, new_figure, plain_axes
 
 CHANNELS, SIDE, BATCH, CLOSE = 16, 8, 64, 0.05
 SHORTCUTS = {"plain": "none", "residual": "A"}
@@ -111,7 +111,7 @@ def draw(data: dict[str, Any], language: Language):
     left.set_yscale("log")
     left.set_xlabel(Words("step", "步").said(language))
     left.set_ylabel(Words("relative error", "相对误差").said(language))
-    left.legend(frameon=False)
+    legend_above(left, 2)
     for row in data["branch"]["residual"]:
         right.plot(data["ripples"], row, "o-", color=BLUE, alpha=0.7, linewidth=1, markersize=4)
     ends = [0, max(data["ripples"])]

@@ -14,7 +14,7 @@ from resnetkit.nets.create import create
 from resnetkit.nets.nested import inner_network, inner_spec
 from resnetkit.nets.network import Network
 from resnetkit.nets.norms import measure_statistics
-from resnetkit.report.style import PALETTE, new_figure, plain_axes
+from resnetkit.report.style import PALETTE, legend_above, new_figure, plain_axes
 from resnetkit.training.checkpoint import checkpoints
 from resnetkit.training.observer import Observer
 
@@ -134,7 +134,7 @@ def draw(data: dict[str, Any], language: Language):
     right.set_ylabel(Words("length of g(x) / x", "g(x) 的长度 / x").said(language))
     for axes in (left, right):
         axes.set_xlabel(Words("epoch", "轮次").said(language))
-        axes.legend(framealpha=0.8, edgecolor="none", fontsize=7)
+        legend_above(axes, 3)
         plain_axes(axes)
     return figure
 

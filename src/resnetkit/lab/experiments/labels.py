@@ -14,7 +14,7 @@ from resnetkit.judged_images import images_to_judge
 from resnetkit.lab.bench import Bench
 from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_of, outcome_of
 from resnetkit.label_scores import right_probability
-from resnetkit.report.style import BLUE, ORANGE, new_figure, plain_axes
+from resnetkit.report.style import BLUE, ORANGE, legend_above, new_figure, plain_axes
 
 SHARE, FOLDS, CUT, BINS = 0.1, 3, 0.5, 20
 ENOUGH = 0.8
@@ -97,7 +97,7 @@ def draw(data: dict[str, Any], language: Language):
     axes.set_yscale("log")
     axes.set_xlabel(Words("chance that the label is right", "标签正确的可能性").said(language))
     axes.set_ylabel(Words("images, log scale", "图片数（对数刻度）").said(language))
-    axes.legend(frameon=False)
+    legend_above(axes, 2)
     plain_axes(axes)
     return figure
 

@@ -14,7 +14,7 @@ from resnetkit.nets.create import create
 from resnetkit.nets.network import Network
 from resnetkit.nets.summary import summarise
 from resnetkit.nets.zoo import spec_of
-from resnetkit.report.style import BLUE, ORANGE, new_figure, plain_axes
+from resnetkit.report.style import BLUE, ORANGE, legend_of_all, new_figure, plain_axes
 
 KINDS = {"plain": "none", "residual": "A"}
 
@@ -108,7 +108,7 @@ def draw(data: dict[str, Any], language: Language):
         axes.set_xlabel(Words("block", "块").said(language))
         plain_axes(axes)
     figure.axes[0].set_ylim(0, 1.02)
-    figure.axes[0].legend(frameon=False)
+    legend_of_all(figure, figure.axes[0], 2)
     figure.axes[1].set_yscale("log")
     return figure
 

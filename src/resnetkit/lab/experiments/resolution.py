@@ -8,7 +8,7 @@ from resnetkit.api import evaluate
 from resnetkit.classifier import Classifier
 from resnetkit.lab.bench import Bench, by_seed, last
 from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, outcome_of
-from resnetkit.report.style import BLUE, ORANGE, new_figure, plain_axes
+from resnetkit.report.style import BLUE, ORANGE, legend_above, new_figure, plain_axes
 
 FACTOR = 8 / 7
 """How much larger than in training the pictures of `train small, test large` are."""
@@ -81,10 +81,12 @@ def draw(data: dict[str, Any], language: Language):
         axes.annotate(f"{side} px", (x, mean(rows, "accuracy")), xytext=(4, -10), textcoords="offset points",
                       fontsize=8)  # fmt: skip
     axes.set_xscale("log")
+    axes.set_xticks(seconds, [f"{x:,.0f}" for x in seconds])
+    axes.minorticks_off()
     axes.set_xlabel(Words("seconds of training, log scale", "训练秒数（对数刻度）").said(language))
     axes.set_ylabel(Words("validation accuracy", "验证准确率").said(language))
     axes.yaxis.set_major_formatter(lambda y, _: f"{y:.1%}")
-    axes.legend(frameon=False)
+    legend_above(axes, 2)
     plain_axes(axes)
     return figure
 

@@ -10,7 +10,7 @@ from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_o
 from resnetkit.lab.pictures import some_pictures
 from resnetkit.nets.create import create
 from resnetkit.nets.network import Network
-from resnetkit.report.style import PALETTE, new_figure, plain_axes
+from resnetkit.report.style import PALETTE, legend_above, new_figure, plain_axes
 
 NAMES = {
     "resnet1202": Words("resnet1202", "resnet1202"),
@@ -103,7 +103,7 @@ def draw(data: dict[str, Any], language: Language):
     right.set_xlabel(Words("depth, from input to output", "深度，从输入到输出").said(language))
     right.set_ylabel(Words("gradient of a block", "块的梯度").said(language))
     for axes in (left, right):
-        axes.legend(frameon=False, fontsize=7)
+        legend_above(axes, 2)
         plain_axes(axes)
     return figure
 
