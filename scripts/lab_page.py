@@ -18,6 +18,8 @@ from resnetkit.report.style import NO_CHINESE, language_of, save_figure
 
 DOCS = Path(__file__).parent.parent / "docs"
 
+ENDINGS: dict[Language, str] = {"en": "", "zh": ".zh"}
+
 TITLE = Words("The lab", "实验室")
 OTHER = Words("[中文](lab.zh.md)", "[English](lab.md)")
 ABOUT = Words(
@@ -55,40 +57,56 @@ def is_full(experiment: Experiment, found: dict[str, Any]) -> bool:
     return found["sizes"] == json.loads(json.dumps(experiment.full))
 
 
-def section(name: str, lab: Path, language: Language, before: dict[str, str]) -> str:
-    """An experiment's part of the page; its figure and numbers go to docs/lab/."""
-    experiment = experiment_of(name)
-    heading = f"## `{name}`: {experiment.question.said(language)}\n\n"
-    found = found_of(experiment, lab)
+def section(experiment: Experiment, found: dict[str, Any] | None, language: Language) -> str:
+    """An experiment's part of the page."""
+    heading = f"## `{experiment.name}`: {experiment.question.said(language)}\n\n"
     if found is None:
-        return before.get(name, f"{heading}{MISSING.said(language)}\n")
+        return f"{heading}{MISSING.said(language)}\n"
     verdict = experiment.judge(found["data"])
-    picture = f"lab/{name}{'.zh' if language == 'zh' else ''}.svg"
-    (DOCS / "lab").mkdir(exist_ok=True)
-    save_figure(experiment.draw(found["data"], language), DOCS / picture)
-    kept = json.dumps(found, indent=1) + "\n"
-    (DOCS / "lab" / f"{name}.json").write_text(kept, encoding="utf-8")
     sizes = ", ".join(f"{key} {value}" for key, value in found["sizes"].items())
     which = (FULL if is_full(experiment, found) else SMALL).said(language)
+    picture = f"lab/{experiment.name}{ENDINGS[language]}.svg"
     return (
-        f"{heading}{experiment.done.said(language)}\n\n![{name}]({picture})\n\n"
+        f"{heading}{experiment.done.said(language)}\n\n![{experiment.name}]({picture})\n\n"
         f"**{OUTCOMES[verdict.outcome].said(language)}** {verdict.why.said(language)}\n\n"
         f"{experiment.rule.said(language)} {experiment.limits.said(language)} "
         f"({which}: {sizes}; {experiment.source})\n"
     )
 
 
+def page(lab: Path, language: Language, before: dict[str, str]) -> str:
+    """The whole page; of what was not measured by today's version, what it said before."""
+    parts = [f"# {TITLE.said(language)}\n\n{OTHER.said(language)}\n\n{ABOUT.said(language)}\n"]
+    for experiment in map(experiment_of, NAMES):
+        found = found_of(experiment, lab)
+        kept = before.get(experiment.name) if found is None else None
+        parts.append(kept or section(experiment, found, language))
+    return "\n".join(parts)
+
+
+def keep(experiment: Experiment, found: dict[str, Any]) -> None:
+    """An experiment's numbers and figures in docs/lab/."""
+    folder = DOCS / "lab"
+    folder.mkdir(exist_ok=True)
+    numbers = json.dumps(found, indent=1) + "\n"
+    (folder / f"{experiment.name}.json").write_text(numbers, encoding="utf-8")
+    for language, ending in ENDINGS.items():
+        figure = experiment.draw(found["data"], language)
+        save_figure(figure, folder / f"{experiment.name}{ending}.svg")
+
+
 def main() -> None:
-    """Both pages."""
+    """Both pages, numbers and figures."""
     lab = Path(sys.argv[1])
     if language_of("zh") != "zh":
         sys.exit(NO_CHINESE)
-    for language, ending in (("en", ""), ("zh", ".zh")):
-        parts = [f"# {TITLE.said(language)}\n\n{OTHER.said(language)}\n\n{ABOUT.said(language)}\n"]
-        page = DOCS / f"lab{ending}.md"
-        before = sections_of(page)
-        parts += [section(name, lab, language, before) for name in NAMES]
-        page.write_text("\n".join(parts), encoding="utf-8")
+    for experiment in map(experiment_of, NAMES):
+        found = found_of(experiment, lab)
+        if found is not None:
+            keep(experiment, found)
+    for language, ending in ENDINGS.items():
+        file = DOCS / f"lab{ending}.md"
+        file.write_text(page(lab, language, sections_of(file)), encoding="utf-8")
 
 
 if __name__ == "__main__":

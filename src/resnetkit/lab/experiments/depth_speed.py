@@ -13,9 +13,6 @@ from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_o
 from resnetkit.machine import choose_device
 from resnetkit.report.style import PALETTE, new_figure, plain_axes
 
-RATE = 0.05
-"""For batches of 128; in proportion for others."""
-
 BATCH, ROUNDS = 64, 5
 """Images at a time, and turns, of the prediction that is timed."""
 
@@ -29,7 +26,7 @@ def measure(
     def accuracy(model: str, seed: int) -> float:
         run = bench.train(
             model, seed, model=model, epochs=epochs, limit=images, image_size=side,
-            batch_size=batch, lr=RATE * batch / 128,
+            batch_size=batch, lr_scaling="linear",
         )  # fmt: skip
         return curve(run, "val_top1")[-1]
 

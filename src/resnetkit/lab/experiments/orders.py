@@ -16,12 +16,13 @@ ORDERS = {
 
 
 def measure(
-    bench: Bench, *, seeds: int, depths: list[int], images: int, epochs: int
+    bench: Bench, *, seeds: int, depths: list[int], images: int, epochs: int, batch: int
 ) -> dict[str, Any]:
     """Errors by epoch of every order at every depth."""
     arms = {
         f"{layers} {order}": {
             "model": f"resnet{layers}", "order": order, "epochs": epochs, "limit": images,
+            "batch_size": batch, "lr_scaling": "linear",
         }
         for layers in depths
         for order in ORDERS
@@ -84,9 +85,10 @@ EXPERIMENT = Experiment(
         "The paper's gain of (e) grows with depth, to 1001 layers; the small version does not go there.",
         "论文中 (e) 的优势随深度增长，直到 1001 层；小规模版本没有走那么远。",
     ),
-    small={"seeds": 2, "depths": [20, 44], "images": 2500, "epochs": 5},
-    full={"seeds": 3, "depths": [20, 110], "images": 50000, "epochs": 20},
+    small={"seeds": 2, "depths": [20, 44], "images": 3000, "epochs": 5, "batch": 32},
+    full={"seeds": 3, "depths": [20, 110], "images": 50000, "epochs": 20, "batch": 128},
     measure=measure,
     judge=judge,
     draw=draw,
+    version=2,
 )

@@ -15,7 +15,7 @@ FACTOR = 8 / 7
 
 
 def measure(
-    bench: Bench, *, seeds: int, sides: list[int], images: int, epochs: int
+    bench: Bench, *, seeds: int, sides: list[int], images: int, epochs: int, batch: int
 ) -> dict[str, Any]:
     """Validation accuracy and seconds of training by side; the same networks judged larger."""
     bench.total = seeds * len(sides)
@@ -23,7 +23,8 @@ def measure(
         "model": "resnet18",
         "epochs": epochs,
         "limit": images,
-        "lr": 0.05,
+        "batch_size": batch,
+        "lr_scaling": "linear",
     }
 
     def trained(arm: str, seed: int) -> dict[str, float]:
@@ -112,9 +113,10 @@ EXPERIMENT = Experiment(
         "another case.",
         "放大并不会带来原本没有的细节，只是多了可看的位置；真实照片另当别论。",
     ),
-    small={"seeds": 2, "sides": [28, 56, 96], "images": 1200, "epochs": 3},
-    full={"seeds": 2, "sides": [28, 56, 96, 160, 224], "images": 20000, "epochs": 8},
+    small={"seeds": 2, "sides": [28, 56, 96], "images": 2400, "epochs": 3, "batch": 16},
+    full={"seeds": 2, "sides": [28, 56, 96, 160, 224], "images": 20000, "epochs": 8, "batch": 64},
     measure=measure,
     judge=judge,
     draw=draw,
+    version=2,
 )
