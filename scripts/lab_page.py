@@ -69,6 +69,7 @@ def section(experiment: Experiment, found: dict[str, Any] | None, language: Lang
     return (
         f"{heading}{experiment.done.said(language)}\n\n![{experiment.name}]({picture})\n\n"
         f"**{OUTCOMES[verdict.outcome].said(language)}** {verdict.why.said(language)}\n\n"
+        f"{experiment.numbers(found['data'], language)}"
         f"{experiment.rule.said(language)} {experiment.limits.said(language)} "
         f"({which}: {sizes}; {experiment.source})\n"
     )

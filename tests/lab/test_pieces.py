@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import resnetkit as rk
+from resnetkit.lab.arms import LOST
 from resnetkit.lab.experiments import bad_g, batch_size, inside_out, landscape, propagation
 from resnetkit.lab.lenet import LeNet, LeNetSpec, train_lenet
 from resnetkit.lab.pictures import some_pictures
@@ -19,6 +20,17 @@ def filled(name="resnet14"):
             module.running_mean.normal_(0, 0.2)
             module.running_var.uniform_(0.5, 2)
     return net.eval()
+
+
+def test_the_table_of_batches_says_where_numbers_were_lost():
+    errors = {rule: [[0.2, 0.4], [0.5, 0.5]] for rule in batch_size.RULES}
+    lost = errors | {"same": [[0.2, 0.4], [0.5, LOST]]}
+    said = {"LeNet same/4096": "step 7: the loss is not finite (batch of images 1, 2)"}
+    data = {"batches": [64, 4096], "errors": errors, "lenet": lost, "said": said}
+    rows = batch_size.table(data, "en").splitlines()
+    assert "| ResNet-8 | the same rate | 30.0% | 50.0% |" in rows
+    assert "| LeNet | the same rate | 30.0% | 1/2 nan: step 7: the loss is not finite |" in rows
+    assert len(rows) == 2 + 2 * len(batch_size.RULES)
 
 
 def test_a_deleted_block_hands_on_what_it_gets_and_a_negated_one_subtracts():

@@ -59,6 +59,7 @@ class Experiment:
         measure: does it; returns plain data, all that `judge` and `draw` need.
         judge: from these data to a verdict.
         draw: from these data to a figure.
+        table: the numbers in Markdown, where the figure leaves something to be looked up.
         version: raised when the same settings no longer mean the same numbers.
     """
 
@@ -73,7 +74,12 @@ class Experiment:
     measure: Callable[..., dict[str, Any]]
     judge: Callable[[dict[str, Any]], Verdict]
     draw: "Callable[[dict[str, Any], Language], Figure]"
+    table: Callable[[dict[str, Any], Language], str] | None = None
     version: int = 1
+
+    def numbers(self, data: dict[str, Any], language: Language) -> str:
+        """A paragraph with the table; empty where there is none."""
+        return f"{self.table(data, language)}\n\n" if self.table else ""
 
 
 def outcome_of(differences: Sequence[float], least: float = 0.0) -> Outcome:

@@ -144,7 +144,7 @@ def _tell(
         figure = experiment.draw(data, language_of(language))
         for kind in ("svg", "png"):
             save_figure(figure, folder / f"figure{ending}.{kind}")
-        text = readme(experiment, sizes, verdict, language, f"figure{ending}.png", full=full)
+        text = readme(experiment, sizes, data, verdict, language, f"figure{ending}.png", full=full)
         write_whole(folder / f"README{ending}.md", text)
 
 

@@ -1,5 +1,6 @@
 """The page of an experiment: question, what was done, figure, verdict, what it does not show."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from resnetkit.columns import make_table, table_text
@@ -19,6 +20,7 @@ HEADINGS = {
 def readme(
     experiment: Experiment,
     sizes: dict[str, Any],
+    data: dict[str, Any],
     verdict: Verdict,
     language: Language,
     picture: str,
@@ -33,6 +35,7 @@ def readme(
     numbers = ", ".join(
         f"{k} {shown(tuple(v) if isinstance(v, list) else v)}" for k, v in sizes.items()
     )
+    table = experiment.numbers(data, language)
     again = f"`resnetkit lab {experiment.name}{' --full' if full else ''}`"
     return f"""# {experiment.question.said(language)}
 
@@ -40,7 +43,7 @@ def readme(
 
 **{heading("verdict")}**: {OUTCOMES[verdict.outcome].said(language)} {verdict.why.said(language)}
 
-**{heading("done")}** ({again}): {experiment.done.said(language)}
+{table}**{heading("done")}** ({again}): {experiment.done.said(language)}
 
 **{heading("sizes")}**: {numbers}
 
@@ -50,6 +53,12 @@ def readme(
 
 **{heading("source")}**: {experiment.source}
 """
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows, the first of which are the headings."""
+    head, *others = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([head, "|" + "---|" * len(rows[0]), *others])
 
 
 def listed(questions: dict[str, str]) -> str:

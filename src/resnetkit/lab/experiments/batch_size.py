@@ -8,6 +8,7 @@ from resnetkit.lab.bench import Bench
 from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_of, outcome_of
 from resnetkit.lab.lenet import LeNetSpec, train_lenet
 from resnetkit.lab.pictures import some_pictures
+from resnetkit.lab.told import markdown_table
 from resnetkit.report.style import legend_of_all, new_figure
 from resnetkit.training.recipe_files import read_recipe
 from resnetkit.training.settings import override
@@ -123,6 +124,26 @@ def draw(data: dict[str, Any], language: Language):
     return figure
 
 
+def table(data: dict[str, Any], language: Language) -> str:
+    """Mean errors; of runs whose numbers were no longer finite, how many, and where it began."""
+    rows = [[Words("network", "网络").said(language), Words("rule", "规则").said(language),
+             *map(str, data["batches"])]]  # fmt: skip
+    for network, key, prefix in (("ResNet-8", "errors", ""), ("LeNet", "lenet", "LeNet ")):
+        for rule, name in RULES.items():
+            cells = [
+                _cell(errors, data["said"].get(f"{prefix}{rule}/{batch}"))
+                for batch, errors in zip(data["batches"], data[key][rule], strict=True)
+            ]
+            rows.append([network, name.said(language), *cells])
+    return markdown_table(rows)
+
+
+def _cell(errors: list[float], said: str | None) -> str:
+    if said is None:
+        return f"{statistics.fmean(errors):.1%}"
+    return f"{errors.count(LOST)}/{len(errors)} nan: {said.split(' (')[0]}"
+
+
 EXPERIMENT = Experiment(
     name="batch-size",
     question=Words(
@@ -154,5 +175,6 @@ EXPERIMENT = Experiment(
     measure=measure,
     judge=judge,
     draw=draw,
+    table=table,
     version=2,
 )
