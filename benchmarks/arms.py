@@ -18,6 +18,7 @@ def run_arms(
     jobs: Sequence[tuple[str, int]],
     *,
     go_on: bool,
+    again: Sequence[tuple[str, int]] = (),
     at_once: int = 2,
 ) -> Runs:
     """Train every (arm, seed) and keep what came of it in benchmarks/results/<name>.json.
@@ -29,9 +30,14 @@ def run_arms(
         trained: (arm, seed) -> a row with `val_top1` and `seconds`; a function of a module.
         jobs: in the order in which they begin: neighbours share the machine.
         go_on: with the runs that the file holds already, rather than anew.
+        again: what is trained although the file holds it.
         at_once: runs at a time.
     """
-    runs: Runs = kept(name).get("runs", {}) if go_on else {}
+    before: Runs = kept(name).get("runs", {}) if go_on else {}
+    runs = {
+        arm: [row for row in rows if (arm, row["seed"]) not in again]
+        for arm, rows in before.items()
+    }
     hardware = environment(choose_device())["hardware"]
     done = {(arm, row["seed"]) for arm, rows in runs.items() for row in rows}
     with ProcessPoolExecutor(at_once, get_context("spawn"), max_tasks_per_child=1) as pool:

@@ -93,11 +93,17 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--train-minutes", type=float, default=20)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--go-on", action="store_true", help="keep the runs of find_gains.json")
+    parser.add_argument(
+        "--go-on",
+        action="store_true",
+        help="with the runs of as many minutes that find_gains.json holds",
+    )
     options = parser.parse_args()
     rows = kept("find_gains").get("runs", []) if options.go_on else []
+    minutes = (options.minutes, options.train_minutes)
+    rows = [row for row in rows if (row["minutes"], row["train_minutes"]) == minutes]
     for seed in set(options.seeds) - {row["seed"] for row in rows}:
-        rows.append(compared((options.minutes, options.train_minutes), seed))
+        rows.append(compared(minutes, seed))
         print(json.dumps(rows[-1], indent=1), flush=True)
         keep("find_gains", {"runs": rows})
 

@@ -24,13 +24,18 @@ TITLE = Words("The lab", "实验室")
 OTHER = Words("[中文](lab.zh.md)", "[English](lab.md)")
 ABOUT = Words(
     "Claims about residual networks, tried. Each has a rule for its verdict that was written before "
-    "the run; some verdicts are against the claim. `resnetkit lab NAME` repeats one.",
+    "the run; some verdicts are against the claim. `resnetkit lab NAME` repeats one. Small versions have "
+    "two or three seeds: where there is no effect at all, chance alone says held, or did not hold, in 39% "
+    "or 22% of the cases.",
     "对残差网络的论断，一一试过。每一个的判定规则都在运行之前写下；有些判定与论断相反。"
-    "`resnetkit lab 名称` 可重做其中一个。",
+    "`resnetkit lab 名称` 可重做其中一个。小规模版只有两三个随机种子：即使毫无效应，也会有 39% 或 22% 的情况碰巧判为成立或不成立。",
 )
 FULL = Words("full version", "完整版")
 SMALL = Words(
     "small version, of minutes: it shows less than it may seem to", "几分钟的小规模版：说明力有限"
+)
+EARLIER = Words(
+    "*Measured by an earlier version of this experiment.*", "*由这个实验的早先版本测得。*"
 )
 MISSING = Words("not run yet", "尚未运行")
 
@@ -53,8 +58,9 @@ def found_of(experiment: Experiment, lab: Path) -> dict[str, Any] | None:
 
 
 def is_full(experiment: Experiment, found: dict[str, Any]) -> bool:
-    """Whether the sizes are those of the full version."""
-    return found["sizes"] == json.loads(json.dumps(experiment.full))
+    """Whether the sizes are those of the full version, with any number of seeds."""
+    small, full = (json.loads(json.dumps(s)) for s in (experiment.small, experiment.full))
+    return found["sizes"] != small and full | {"seeds": 0} == found["sizes"] | {"seeds": 0}
 
 
 def section(experiment: Experiment, found: dict[str, Any] | None, language: Language) -> str:
@@ -81,6 +87,8 @@ def page(lab: Path, language: Language, before: dict[str, str]) -> str:
     for experiment in map(experiment_of, NAMES):
         found = found_of(experiment, lab)
         kept = before.get(experiment.name) if found is None else None
+        if kept and EARLIER.said(language) not in kept and MISSING.said(language) not in kept:
+            kept = f"{kept}\n{EARLIER.said(language)}\n"
         parts.append(kept or section(experiment, found, language))
     return "\n".join(parts)
 

@@ -111,7 +111,8 @@ def test_an_early_exit_that_cannot_be(many, change, loss, reason):
 def times(many, monkeypatch, tmp_path):
     """Latencies are measured into an empty cache folder, 1, 2, 3 ms by depth; all are kept here."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(latency, "RUNS", 2)
+    monkeypatch.setattr(latency, "LEAST_RUNS", 2)
+    monkeypatch.setattr(latency, "MOST_RUNS", 2)
     milliseconds, measured, ordinary = {8: 1.0, 14: 2.0, 20: 3.0}, [], Classifier.engine
 
     def engine(clf, precision):
@@ -148,6 +149,24 @@ def test_one_that_is_slower_now_is_not_chosen(many, times):
     assert rk.deepest_within(many, "4ms", precision="fp32").net.layers == 20
     times.milliseconds[20] = 3.7
     assert rk.deepest_within(many, "4ms", precision="fp32").net.layers == 14
+    times.milliseconds |= {8: 2.8, 14: 2.9}
+    with pytest.raises(
+        rk.UserError, match=r"within 3ms: .* 8 layers, takes 2.80 ms .*latency/\w+.json"
+    ):
+        rk.deepest_within(many, "3ms", precision="fp32")
+
+
+def test_several_ranks_would_choose_several_depths(many, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(rk.UserError, match="--latency measures one process: start it without"):
+        rk.deepest_within(many, "4ms")
+
+
+@pytest.mark.parametrize(("each", "runs"), [(0.001, 200), (0.01, 50), (0.1, 30)])
+def test_slow_networks_are_timed_less_often(many, monkeypatch, tmp_path, each, runs):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(latency, "timed", lambda call, device, runs: [each] * runs)
+    assert {found.runs for found in latency.latencies(many, "fp32").values()} == {runs}
 
 
 @pytest.mark.parametrize("damage", ["", "{}", '{"latencies": {"8": [1]}}'])
@@ -167,7 +186,7 @@ def test_a_latency_that_is_no_time(many, text):
 
 def test_it_is_really_as_quick_as_it_was_measured_to_be(many, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(latency, "RUNS", 20)
+    monkeypatch.setattr(latency, "MOST_RUNS", 20)
     found = latency.latencies(many, "fp32")
     assert found[8].p50 < found[20].p50
     assert found[8].runs == 20

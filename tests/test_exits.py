@@ -33,6 +33,13 @@ def test_no_other_temperature_fits_better():
     assert all(loss(best) <= loss(best * f) for f in (0.9, 0.99, 1.01, 1.1))
 
 
+def test_where_all_answers_are_right_confidences_are_as_few_images_can_tell():
+    labels = np.arange(40) % 4
+    logits = 3.0 * np.eye(4, dtype=np.float32)[labels]
+    sure = np.exp(log_softmax(logits / temperature(logits, labels))).max(1)
+    assert sure.mean() == pytest.approx(1 - 0.75 / 42, abs=1e-4)
+
+
 def two_networks(images: int = 2000):
     """A whole network that is mostly right, and a shallow one that is so where it is sure."""
     labels = RNG.integers(0, 3, images)

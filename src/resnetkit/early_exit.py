@@ -7,7 +7,7 @@ from resnetkit.classifier import Classifier
 from resnetkit.config import Precision
 from resnetkit.engine import Engine
 from resnetkit.errors import UserError
-from resnetkit.exits import Exit, exit_for
+from resnetkit.exits import Exit, exit_for, loss_text
 
 
 class EarlyExit:
@@ -57,7 +57,7 @@ class EarlyExit:
     def told(self) -> str:
         """How it went, in a line."""
         return (
-            f"early exit at {self.exit.loss:.1%}: {self.exit.layers} layers answered "
+            f"early exit at {loss_text(self.exit.loss)}: {self.exit.layers} layers answered "
             f"{self.exited:,} of {self.images:,} images, the whole network the others"
         )
 
@@ -103,11 +103,11 @@ def chosen_exit(classifier: Classifier, loss: float) -> Exit:
     if not classifier.inner:
         raise UserError("early exit needs several depths: only --any-depth trains them")
     if not 0 <= loss < 1:
-        raise UserError(f"--early-exit is a loss of accuracy such as 0.3%, not {loss:.2%}")
+        raise UserError(f"--early-exit is a loss of accuracy such as 0.3%, not {loss_text(loss)}")
     exits = classifier.calibration.exits
     found = exit_for(exits, loss)
     if found is None:
         least = min((e.loss for e in exits), default=None)
-        hint = f"; {least:.1%} does" if least is not None else ", nor does any other"
-        raise UserError(f"early exit at {loss:.1%} saves no time with this network{hint}")
+        hint = f"; {loss_text(least)} does" if least is not None else ", nor does any other"
+        raise UserError(f"early exit at {loss_text(loss)} saves no time with this network{hint}")
     return found

@@ -17,6 +17,7 @@ SURE = 1.645
 """Standard errors of the mean loss that are kept in reserve: 95% of a normal distribution."""
 
 COLDEST, HOTTEST = 0.01, 100.0
+"""Ends of the search for a temperature."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,17 @@ def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """What to divide logits by, so that confidences are as likely to be right as they say.
 
     The minimum of the cross-entropy (Guo 2017, arXiv 1706.04599, section 4.2), which is convex in
-    the inverse of the temperature: where its derivative changes sign.
+    the inverse of the temperature: where its derivative changes sign. Labels are right but for
+    one image more than there are (Platt 1999, section 2.2): where all answers were right,
+    confidences are as high as so few images can tell.
 
     Args:
         logits: (images, classes).
         labels: (images,).
     """
-    given = logits[np.arange(len(labels)), labels].mean(dtype=np.float64)
+    doubt = 1 / (len(labels) + 2)
+    own = logits[np.arange(len(labels)), labels].mean(dtype=np.float64)
+    given = (1 - doubt) * own + doubt * logits.mean(dtype=np.float64)
     low, high = 1 / HOTTEST, 1 / COLDEST
     for _ in range(60):
         middle = np.sqrt(low * high)
@@ -108,6 +113,11 @@ def choose_exits(
         if ways and min(spent) < costs[whole]:
             found.append(ways[int(np.argmin(spent))])
     return tuple(found)
+
+
+def loss_text(loss: float) -> str:
+    """A loss of accuracy as a person gives it, such as 0.05%."""
+    return f"{100 * loss:g}%"
 
 
 def exit_for(exits: tuple[Exit, ...], loss: float) -> Exit | None:

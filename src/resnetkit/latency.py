@@ -4,8 +4,10 @@ tried again before a depth is chosen, for a machine is not always as quick.
 
 import hashlib
 import json
+import statistics
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,12 +20,14 @@ from resnetkit.engine import Engine
 from resnetkit.errors import UserError
 from resnetkit.files import write_whole
 from resnetkit.machine import choose_precision, environment
+from resnetkit.ranks import require_one_process
 from resnetkit.training.observer import Observer
-
-RUNS, WARM = 200, 20
 
 ROUNDS = 10
 """In which all depths take turns; the slowest counts."""
+
+WARM, LEAST_RUNS, MOST_RUNS, SECONDS = 5, 30, 200, 0.5
+"""Runs of a depth that do not count; and as many others as take about so long."""
 
 MARGIN = 0.8
 """Of the time that is asked for: what a depth may have taken in the slowest round."""
@@ -63,45 +67,61 @@ def deepest_within(
     Raises:
         UserError: it is no time, or the shallowest network takes longer.
     """
-    seconds, observer = parse_latency(latency), observer or Observer()
-    found = latencies(classifier, precision)
-    for layers in sorted(found, reverse=True):
-        if found[layers].p95 > 1000 * MARGIN * seconds:
+    asked, observer = 1000 * parse_latency(latency), observer or Observer()
+    require_one_process("--latency measures")
+    took = {layers: each.p95 for layers, each in latencies(classifier, precision, observer).items()}
+    for layers in sorted(took, reverse=True):
+        if took[layers] > MARGIN * asked:
             continue
         network = classifier.at(layers)
-        now = _round(network, network.engine(precision))
-        if now.p95 <= 1000 * MARGIN_NOW * seconds:
-            observer.say(f"--latency {latency}: {layers} layers, {now.p95:.2f} ms on this machine")
+        took[layers] = _round(network, network.engine(precision)).p95
+        if took[layers] <= MARGIN_NOW * asked:
+            observer.say(
+                f"--latency {latency}: {layers} layers, {took[layers]:.2f} ms on this machine"
+            )
             return network
-    layers, least = min(found.items(), key=lambda item: item[1].p95)
+    layers = min(took, key=lambda layers: took[layers])
     raise UserError(
         f"no depth answers within {latency}: the quickest, of {layers} layers, takes "
-        f"{least.p95:.2f} ms on this machine, and a fifth is kept in reserve"
+        f"{took[layers]:.2f} ms on this machine, and part of the time is kept in reserve; "
+        f"what was measured is kept in {_file(classifier, precision)}"
     )
 
 
-def latencies(classifier: Classifier, precision: Precision = "auto") -> dict[int, Latency]:
-    """Milliseconds of one picture at every depth, by its layers.
+def latencies(
+    classifier: Classifier, precision: Precision = "auto", observer: Observer | None = None
+) -> dict[int, Latency]:
+    """Milliseconds of one picture at every depth, by its layers: of the slowest round.
 
     They are kept in the user's cache folder, for this hardware, these libraries and threads.
     """
-    precision = choose_precision(precision, classifier.device)
-    about = {
+    file = _file(classifier, precision)
+    found = _kept(file, classifier)
+    if found is None:
+        found = _measured(classifier, precision, observer or Observer())
+        kept = {str(layers): vars(each) for layers, each in found.items()}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        about = _about(classifier, precision)
+        write_whole(file, json.dumps(about | {"latencies": kept}, indent=1) + "\n")
+    return found
+
+
+def _file(classifier: Classifier, precision: Precision) -> Path:
+    """Where it is kept what was measured."""
+    about = json.dumps(_about(classifier, precision), sort_keys=True)
+    name = hashlib.sha256(about.encode()).hexdigest()[:16]
+    return cache_folder() / "latency" / f"{name}.json"
+
+
+def _about(classifier: Classifier, precision: Precision) -> dict[str, Any]:
+    """All that it depends on how long an answer takes, and how that is measured."""
+    return {
         "specs": [classifier.at(layers).spec.to_dict() for layers in classifier.depths],
         "transform": to_plain(classifier.transform),
-        "precision": precision,
+        "precision": choose_precision(precision, classifier.device),
         "rounds": ROUNDS,
         "machine": environment(classifier.device),
     }
-    name = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
-    file = cache_folder() / "latency" / f"{name}.json"
-    found = _kept(file, classifier)
-    if found is None:
-        found = _measured(classifier, precision)
-        kept = {str(layers): vars(each) for layers, each in found.items()}
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, json.dumps(about | {"latencies": kept}, indent=1) + "\n")
-    return found
 
 
 def _kept(file: Path, classifier: Classifier) -> dict[int, Latency] | None:
@@ -113,8 +133,12 @@ def _kept(file: Path, classifier: Classifier) -> dict[int, Latency] | None:
         return None
 
 
-def _measured(classifier: Classifier, precision: Precision) -> dict[int, Latency]:
+def _measured(
+    classifier: Classifier, precision: Precision, observer: Observer
+) -> dict[int, Latency]:
     engines = {layers: classifier.at(layers).engine(precision) for layers in classifier.depths}
+    most = ROUNDS * len(engines) * SECONDS
+    observer.say(f"once for this machine: how quickly each depth answers, about {most:.0f} s")
     rounds = [
         {layers: _round(classifier, engine) for layers, engine in engines.items()}
         for _ in range(ROUNDS)
@@ -129,7 +153,8 @@ def _round(classifier: Classifier, engine: Engine) -> Latency:
     size, channels = classifier.transform.size, classifier.transform.channels
     image = torch.zeros(1, size, size, channels, dtype=torch.uint8, device=classifier.device)
     call = partial(engine, image)
-    timed(call, classifier.device, WARM)
-    latency = Latency.of(timed(call, classifier.device, RUNS))
+    about = statistics.median(timed(call, classifier.device, WARM))
+    runs = min(max(LEAST_RUNS, round(SECONDS / about)), MOST_RUNS)
+    latency = Latency.of(timed(call, classifier.device, runs))
     assert latency
     return latency

@@ -46,6 +46,12 @@ def is_first() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def require_one_process(what: str) -> None:
+    """Raise UserError where torchrun has started several."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError(f"{what} one process: start it without torchrun")
+
+
 def end_process(code: int) -> None:
     """End one of several ranks at once; does nothing where there is one process alone.
 

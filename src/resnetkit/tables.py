@@ -5,6 +5,7 @@ from dataclasses import replace
 from resnetkit.any_depth import Depth
 from resnetkit.api import DepthsEvaluation, Evaluation
 from resnetkit.columns import giga, make_table, table_text
+from resnetkit.exits import loss_text
 from resnetkit.inference import Prediction
 from resnetkit.metrics import Result
 from resnetkit.multilabel import MultiLabelResult
@@ -171,7 +172,7 @@ def depths(found: DepthsEvaluation) -> str:
 def _depth(depth: Depth) -> str:
     if depth.early_exit is None:
         return f"{depth.layers}"
-    return f"{depth.layers} for {depth.exited:.1%}, loss {depth.early_exit:.1%}"
+    return f"{depth.layers} for {depth.exited:.1%}, loss {loss_text(depth.early_exit)}"
 
 
 def _multi_label(part: str, result: MultiLabelResult) -> str:

@@ -75,7 +75,7 @@ def test_runs_are_kept_gone_on_with_and_trained_anew_for_other_settings(tmp_path
     told = Told()
     first = rk.run_experiment("degradation", out=tmp_path, observer=told, **MACHINE)
     assert first.verdict.outcome == "undecided"
-    runs = tmp_path / "degradation" / "runs"
+    runs = tmp_path / "degradation" / "runs-1"
     made = (runs / "plain56-0" / "metrics.jsonl").stat().st_mtime_ns
     (tmp_path / "degradation" / "data.json").unlink()
     shutil.rmtree(runs / "resnet56-0" / "classifier")  # as if killed before its end

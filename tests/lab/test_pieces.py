@@ -89,11 +89,11 @@ def test_a_prefix_has_the_layers_asked_for_and_the_same_weights():
 
 
 def test_rates_follow_the_batch_by_each_rule():
-    assert batch_size.settings_of("same", 4096)["lr"] == batch_size.RATE
-    assert batch_size.settings_of("linear", 256)["lr"] == 4 * batch_size.RATE
-    assert batch_size.settings_of("sqrt", 256)["lr"] == 2 * batch_size.RATE
-    assert batch_size.settings_of("linear, cold", 128)["warmup_steps"] == 0
-    assert batch_size.settings_of("lars", 256)["optimiser"] == "lars"
+    assert batch_size.rule_settings("same", 4096)["lr"] == batch_size.RATE
+    assert batch_size.rule_settings("linear", 256)["lr"] == 4 * batch_size.RATE
+    assert batch_size.rule_settings("sqrt", 256)["lr"] == 2 * batch_size.RATE
+    assert batch_size.rule_settings("linear, cold", 128)["warmup_steps"] == 0
+    assert batch_size.rule_settings("lars", 256)["optimiser"] == "lars"
 
 
 def test_lenet_learns_and_says_where_it_diverges():

@@ -194,7 +194,7 @@ class _Search:
             left = seconds - 2 * (time.monotonic() - began)  # its set-up comes once more
             images = len(run.sources["train"])
             recipe = within(recipe, images, rate, left)
-            judged = self._trained(recipe, recipe.data.limit or images)
+            judged = self._trained(recipe, min(recipe.data.limit or images, images))
         except UserError as error:
             judged = Judged(math.inf, trouble=str(error))
         told = judged.trouble or f"loss {judged.score:.4f}, accuracy {judged.top1:.2%}"

@@ -58,12 +58,11 @@ class Trials:
         )  # fmt: skip
 
 
-def trainer_of(run: ReadyRun, **optimiser: float) -> Trainer:
-    """What would train that run, at its first step; other settings of the optimiser by name."""
-    recipe = replace(run.recipe, optimiser=replace(run.recipe.optimiser, **optimiser))
-    net = starting_network(recipe, run.record.classes)
-    net = with_layout(net.to(run.place.device), channels_last=recipe.channels_last)
-    trainer = replace(run, recipe=recipe).trainer(net, run.sources, RunFolder(Path()))
+def trainer_of(run: ReadyRun) -> Trainer:
+    """What would train that run, at its first step."""
+    net = starting_network(run.recipe, run.record.classes)
+    net = with_layout(net.to(run.place.device), channels_last=run.recipe.channels_last)
+    trainer = run.trainer(net, run.sources, RunFolder(Path()))
     trainer.replica.train()
     trainer.ready()
     return trainer

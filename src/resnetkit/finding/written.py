@@ -48,14 +48,17 @@ def _about(found: Found, data: str) -> list[str]:
 def _reasons(found: Found) -> dict[str, str]:
     """Why settings are what they are, where it was measured."""
     batch, rates = found.first.batch, found.first.batch.rates
-    last = found.tried[0].last
+    best, last = found.tried[0].what, found.tried[0].last
     speeds = ", ".join(f"{rate:,.0f} images/s at {size}" for size, rate in rates.items())
     reasons = {
-        "epochs": f"{found.train_minutes:g} minutes at {last.images_per_second:,.0f} images/s",
-        "batch_size": f"{speeds}; noise scale {batch.noise.scale:,.0f} images",
-        "lr": f"the range test suggests {found.first.rate:.2g}; half, same, twice were tried",
+        "epochs": f"{found.train_minutes:g} minutes at {last.images_per_second:,.0f} images/s"
     }
-    own, begun = found.tried[0].what.settings, settings_of(found.begun)
+    if not best.plain:
+        reasons |= {
+            "batch_size": f"{speeds}; noise scale {batch.noise.scale:,.0f} images",
+            "lr": f"the range test suggests {found.first.rate:.2g}; half, same, twice were tried",
+        }
+    own, begun = best.settings, settings_of(found.begun)
     for name in ("model", "image_size", "weight_decay", "policy", "mixup", "erase", "alternate"):
         if name in own:
             values = dict.fromkeys(

@@ -4,10 +4,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from resnetkit.errors import UserError
 from resnetkit.lab.bench import Bench, by_seed, curve
 from resnetkit.lab.experiment import Language, Words
 from resnetkit.report.style import PALETTE, legend_of_all, new_figure, plain_axes
+from resnetkit.training.nonfinite import Diverged
 
 LOST = 1.0
 """Error of a run whose numbers were no longer finite."""
@@ -60,9 +60,7 @@ def last_errors(
         folder = arm.replace("/", "-").replace(", ", "-").replace(" ", "-")
         try:
             run = bench.train(folder, seed, **arms[arm])
-        except UserError as stopped:
-            if "not finite" not in str(stopped):
-                raise
+        except Diverged as stopped:
             said[arm] = str(stopped)
             return LOST
         return 1 - curve(run, f"{key}_top1")[-1]

@@ -1,9 +1,13 @@
 """Some pictures of Fashion-MNIST as tensors, for experiments that look inside networks."""
 
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
 import torch
 from torch import nn
 
-from resnetkit.data.sources import array_of, open_dataset
+from resnetkit.data.sources import Dataset, array_of, open_dataset
 from resnetkit.data.transform import Transform
 
 
@@ -27,6 +31,19 @@ def some_pictures(
         return transform.normalise(raw), labels
     scaled = raw.permute(0, 3, 1, 2) / 255
     return (scaled - scaled.mean()) / scaled.std(), labels
+
+
+def write_labels(
+    file: Path, dataset: Dataset, chosen: Sequence[int], labels: Sequence[int]
+) -> None:
+    """A CSV, as `train --labels` reads it, that gives some training images these labels."""
+    train = dataset.parts["train"]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", newline="", encoding="utf-8") as text:
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(["path", "label"])
+        for index, label in zip(chosen, labels, strict=True):
+            table.writerow([train.name(index), dataset.classes[label]])
 
 
 @torch.inference_mode()

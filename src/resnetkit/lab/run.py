@@ -1,7 +1,6 @@
 """`rk.run_experiment`: an experiment is carried out, drawn and judged; its folder tells of it."""
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from resnetkit.lab.bench import Bench
 from resnetkit.lab.budget import Budget
 from resnetkit.lab.experiment import OUTCOMES, Experiment, Language, Verdict
 from resnetkit.lab.told import readme
+from resnetkit.ranks import require_one_process
 from resnetkit.report.style import NO_CHINESE, language_of, save_figure
 from resnetkit.training.observer import Observer
 
@@ -91,8 +91,7 @@ def run_experiment(
     sizes = dict(experiment.full if full else experiment.small)
     if seeds is not None and seeds < 1:
         raise UserError(f"--seeds must be at least 1, not {seeds}")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise UserError("an experiment runs in one process: start it without torchrun")
+    require_one_process("an experiment runs in")
     if seeds is not None:
         sizes["seeds"] = seeds
     folder = Path(out) / (f"{name}-full" if full else name)
@@ -101,7 +100,7 @@ def run_experiment(
     data, seconds = _done(folder, about, experiment, observer), 0.0
     if data is None:
         began = time.monotonic()
-        bench = Bench(folder / "runs", session, observer, budget or Budget())
+        bench = Bench(folder / f"runs-{experiment.version}", session, observer, budget or Budget())
         data = experiment.measure(bench, **sizes)
         seconds = time.monotonic() - began
         write_whole(folder / DATA, json.dumps({**about, "data": data}, indent=1) + "\n")

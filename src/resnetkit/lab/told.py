@@ -36,7 +36,9 @@ def readme(
         f"{k} {shown(tuple(v) if isinstance(v, list) else v)}" for k, v in sizes.items()
     )
     table = experiment.numbers(data, language)
-    again = f"`resnetkit lab {experiment.name}{' --full' if full else ''}`"
+    usual = (experiment.full if full else experiment.small)["seeds"]
+    flags = " --full" * full + f" --seeds {sizes['seeds']}" * (sizes["seeds"] != usual)
+    again = f"`resnetkit lab {experiment.name}{flags}`"
     return f"""# {experiment.question.said(language)}
 
 ![]({picture})

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from resnetkit.any_depth import Depth
+from resnetkit.exits import loss_text
 from resnetkit.machine import Machine
 from resnetkit.report.speed import Point, Slide, draw_speed
 
@@ -27,5 +28,5 @@ def _point(depth: Depth) -> Point:
     """A dot as large as the parameters; as small as there are for an early exit, no network."""
     rate, top1, loss = depth.images_per_second, 100 * depth.result.top1, depth.early_exit
     if loss is not None:
-        return Point("exit", f"{loss:.1%}", f"early exit, {loss:.1%}", rate, top1, 0)
+        return Point("exit", loss_text(loss), f"early exit, {loss_text(loss)}", rate, top1, 0)
     return Point("depth", f"{depth.layers}", f"{depth.layers} layers", rate, top1, depth.parameters)

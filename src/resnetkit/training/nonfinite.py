@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from resnetkit.errors import UserError
 from resnetkit.nets.network import Network
 
 MOST_NAMED = 8
@@ -30,6 +31,10 @@ class NonFinite:
         named = ", ".join(map(str, self.indices[:MOST_NAMED]))
         more = ", ..." if len(self.indices) > MOST_NAMED else ""
         return f"step {self.step}: {self.tensor} is not finite (batch of images {named}{more})"
+
+
+class Diverged(UserError):
+    """A run ended for its numbers are no longer finite."""
 
 
 class ForwardWatch:

@@ -23,7 +23,7 @@ from resnetkit.training.freeze import layer_rates
 from resnetkit.training.growth import growths, spec_at
 from resnetkit.training.loss import Loss, more_metrics
 from resnetkit.training.mixing import mixed
-from resnetkit.training.nonfinite import ForwardWatch, NonFinite, first_bad_gradient
+from resnetkit.training.nonfinite import Diverged, ForwardWatch, NonFinite, first_bad_gradient
 from resnetkit.training.observer import Observer, Pulse
 from resnetkit.training.optim import Ema, Optimiser
 from resnetkit.training.pieces import Piece, Said, pieces_of
@@ -313,16 +313,14 @@ class Trainer:
         return NonFinite(step, named[0] if named else "the gradient's norm", indices)
 
     def roll_back(self, found: NonFinite) -> None:
-        """Go back to the start of the epoch with half the learning rate, or raise UserError."""
+        """Go back to the start of the epoch with half the learning rate, or raise Diverged."""
         if self.recipe.on_nonfinite == "stop":
-            raise UserError(
+            raise Diverged(
                 f"{found}; the step was not applied: lower --lr, lengthen --warmup-steps, limit "
                 f"the gradient with --clip 1, or start with --on-nonfinite rollback"
             )
         if len(self.rollbacks) == MOST_ROLLBACKS:
-            raise UserError(
-                f"{found}, after {MOST_ROLLBACKS} rollbacks: start anew at a lower --lr"
-            )
+            raise Diverged(f"{found}, after {MOST_ROLLBACKS} rollbacks: start anew at a lower --lr")
         start = found.step // self.loader.steps * self.loader.steps
         happened = {"step": found.step, "tensor": found.tensor, "back_to": start}
         rollbacks = [*self.rollbacks, happened | {"indices": list(found.indices)}]

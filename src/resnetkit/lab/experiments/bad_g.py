@@ -9,12 +9,11 @@ from torch import nn
 
 from resnetkit.classifier import Classifier
 from resnetkit.lab.bench import Bench, by_seed
-from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_of, outcome_of
+from resnetkit.lab.experiment import KINDS, Experiment, Language, Verdict, Words, all_of, outcome_of
 from resnetkit.lab.pictures import accuracy, some_pictures
 from resnetkit.nets.network import Network
 from resnetkit.report.style import BLUE, ORANGE, legend_above, new_figure, plain_axes
 
-KINDS = {"plain": Words("plain", "普通网络"), "residual": Words("residual", "残差网络")}
 HARMS = {
     "deleted": Words("one block deleted", "删去一个块"),
     "negated": Words("one branch negated", "一个分支取负"),

@@ -28,7 +28,7 @@ RULES = {
 }
 
 
-def settings_of(rule: str, batch: int) -> dict[str, Any]:
+def rule_settings(rule: str, batch: int) -> dict[str, Any]:
     """What a rule makes of a batch size."""
     factor = batch / BASE
     rate = {"same": RATE, "sqrt": RATE * factor**0.5}.get(rule, RATE * factor)
@@ -44,7 +44,7 @@ def measure(
     """The last validation error by network, rule, batch size; what was said where it diverged."""
     common = {"model": "resnet8", "epochs": epochs, "limit": images, "precision": "fp32"}
     settings = {
-        f"{rule}/{batch}": common | settings_of(rule, batch) | {"batch_size": batch}
+        f"{rule}/{batch}": common | rule_settings(rule, batch) | {"batch_size": batch}
         for rule in RULES
         for batch in batches
     }
@@ -65,7 +65,7 @@ def lenet_errors(
     said: dict[str, str] = {}
 
     def run(rule: str, batch: int, seed: int) -> dict[str, Any]:
-        settings = settings_of(rule, batch) | {"batch_size": batch, "epochs": epochs}
+        settings = rule_settings(rule, batch) | {"batch_size": batch, "epochs": epochs}
         recipe = override(read_recipe("default"), settings)
         try:
             return {"error": train_lenet(LeNetSpec(), recipe, seed, train, val)}
@@ -90,7 +90,7 @@ def judge(data: dict[str, Any]) -> Verdict:
     repairs = {rule: data["errors"][rule][-1] for rule in ("linear", "sqrt", "lars")}
     best = min(repairs, key=lambda rule: statistics.fmean(repairs[rule]))
     repaired = outcome_of([s - r for s, r in zip(same[-1], repairs[best], strict=True)])
-    largest, lost = data["batches"][-1], [arm.replace("/", " at ") for arm in data["said"]]
+    largest, lost = data["batches"][-1], [_named(arm) for arm in data["said"]]
     lenet = {r: statistics.fmean(data["lenet"][r][-1]) for r in RULES}
     lenet_best = min(lenet, key=lambda rule: lenet[rule])
     before, after, mended = (
@@ -102,12 +102,20 @@ def judge(data: dict[str, Any]) -> Verdict:
             f"Validation error of the unscaled rate: {before} in batches of {data['batches'][0]}, {after} "
             f"of {largest}; there the best repair ({RULES[best].en}) has {mended}. LeNet there: "
             f"{lenet['same']:.1%} unscaled, {lenet[lenet_best]:.1%} at best ({RULES[lenet_best].en}). "
-            f"No longer finite: {', '.join(lost) or 'none'}.",
+            f"No longer finite: {', '.join(each.en for each in lost) or 'none'}.",
             f"学习率不变时的验证误差：批量 {data['batches'][0]} 为 {before}，批量 {largest} 为 {after}；"
             f"此时最好的补救（{RULES[best].zh}）为 {mended}。此时的 LeNet：不变为 {lenet['same']:.1%}，"
-            f"最好为 {lenet[lenet_best]:.1%}（{RULES[lenet_best].zh}）。出现非有限数的：{', '.join(lost) or '无'}。",
+            f"最好为 {lenet[lenet_best]:.1%}（{RULES[lenet_best].zh}）。出现非有限数的：{'，'.join(each.zh for each in lost) or '无'}。",
         ),
     )
+
+
+def _named(arm: str) -> Words:
+    """An arm of `said` as a person reads it."""
+    rule, batch = arm.removeprefix("LeNet ").split("/")
+    network = "LeNet" if arm.startswith("LeNet ") else "ResNet-8"
+    name = RULES[rule]
+    return Words(f"{network}, {name.en}, at {batch}", f"{network}，{name.zh}，批量 {batch}")
 
 
 def draw(data: dict[str, Any], language: Language):
@@ -166,9 +174,10 @@ EXPERIMENT = Experiment(
         "LARS 中最好的一种在此处更好，两者都大于波动，则成立。",
     ),
     limits=Words(
-        "LeNet is drawn and told beside it, and has no part in the verdict. How far batch norm keeps a "
+        "The best of three repairs is chosen by the seeds that judge it. LeNet is drawn and told beside it, "
+        "and has no part in the verdict. How far batch norm keeps a "
         "network finite depends on the network.",
-        "LeNet 一并画出和报告，但不参与判定。批量归一化能让网络在多大批量下保持有限，取决于网络。",
+        "三种补救中最好的一种，是用评判它的同一批种子选出的。LeNet 一并画出和报告，但不参与判定。批量归一化能让网络在多大批量下保持有限，取决于网络。",
     ),
     small={"seeds": 2, "batches": [64, 512, 2048], "images": 16384, "epochs": 4},
     full={"seeds": 3, "batches": [64, 256, 1024, 4096, 8192], "images": 32768, "epochs": 8},

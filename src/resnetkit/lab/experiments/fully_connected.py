@@ -54,16 +54,16 @@ def judge(data: dict[str, Any]) -> Verdict:
     deepest = {arm: f"{statistics.fmean(by_depth(data, arm)[-1]):.0%}" for arm in ARMS}
     first = {arm: f"{statistics.fmean(by_depth(data, arm)[0]):.0%}" for arm in ARMS}
     few, many = data["layers"][0], data["layers"][-1]
-    lost = ", ".join(arm.replace("/", " at ") for arm in data["said"])
+    lost = [arm.split("/") for arm in data["said"]]
     return Verdict(
         all_of(better, kept),
         Words(
             f"Training error at {few} and at {many} layers: "
             + ", ".join(f"{NAMES[arm].en}: {first[arm]} and {deepest[arm]}" for arm in ARMS)
-            + f". No longer finite: {lost or 'none'}.",
+            + f". No longer finite: {'; '.join(f'{NAMES[arm].en}, {n} layers' for arm, n in lost) or 'none'}.",
             f"{few} 层与 {many} 层的训练误差："
             + "，".join(f"{NAMES[arm].zh}：{first[arm]} 与 {deepest[arm]}" for arm in ARMS)
-            + f"。出现非有限数的：{lost or '无'}。",
+            + f"。出现非有限数的：{'；'.join(f'{NAMES[arm].zh}，{n} 层' for arm, n in lost) or '无'}。",
         ),
     )
 

@@ -1,6 +1,5 @@
 """Training accuracy below that on other images, and above."""
 
-import csv
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from resnetkit.data.sources import open_dataset
 from resnetkit.lab.arms import Curves, draw_arms, ends, told, trained_arms
 from resnetkit.lab.bench import Bench
 from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_of, outcome_of
+from resnetkit.lab.pictures import write_labels
 
 NAMES = {
     "changed": Words("pictures changed at random, many images", "随机增强，图片多"),
@@ -40,11 +40,7 @@ def _write_random_labels(file, data_dir: str | None) -> None:
     dataset = open_dataset("fashion-mnist", data_dir)
     train, rng = dataset.parts["train"], np.random.default_rng(0)
     drawn = rng.integers(0, len(dataset.classes), len(train))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", newline="", encoding="utf-8") as text:
-        table = csv.writer(text)
-        table.writerow(["path", "label"])
-        table.writerows([train.name(i), dataset.classes[label]] for i, label in enumerate(drawn))
+    write_labels(file, dataset, range(len(train)), drawn.tolist())
 
 
 def judge(data: Curves) -> Verdict:

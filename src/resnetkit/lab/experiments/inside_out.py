@@ -1,5 +1,6 @@
 """Is the small network inside trained first? Prefixes and branches, epoch by epoch."""
 
+import json
 import statistics
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
+from resnetkit.files import write_whole
 from resnetkit.lab.bench import Bench, by_seed
 from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, outcome_of
 from resnetkit.lab.pictures import accuracy, some_pictures
@@ -81,9 +83,13 @@ def measure(bench: Bench, *, seeds: int, images: int, epochs: int, judged: int) 
     seen, _ = some_pictures(MEASURED_ON, data_dir)
 
     def watched(arm: str, seed: int) -> list[dict[str, Any]]:
-        watch = Watch(bench.folder / f"{arm}-{seed}", seen, pictures, labels)
-        bench.train(arm, seed, observer=watch, anew=True, model=MODEL, epochs=epochs, limit=images)
-        return watch.rows
+        run = bench.folder / f"{arm}-{seed}"
+        watch, kept = Watch(run, seen, pictures, labels), run / "inside.json"
+        settings: dict[str, Any] = {"model": MODEL, "epochs": epochs, "limit": images}
+        bench.train(arm, seed, observer=watch, anew=not kept.exists(), **settings)
+        if watch.rows:
+            write_whole(kept, json.dumps(watch.rows))
+        return json.loads(kept.read_text(encoding="utf-8"))
 
     return by_seed(seeds, [MODEL], watched)
 

@@ -1,6 +1,5 @@
 """Wrong labels planted among real ones: how many are found, by networks that have not seen them."""
 
-import csv
 import statistics
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from resnetkit.data.sources import open_dataset
 from resnetkit.judged_images import images_to_judge
 from resnetkit.lab.bench import Bench
 from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_of, outcome_of
+from resnetkit.lab.pictures import write_labels
 from resnetkit.label_scores import right_probability
 from resnetkit.report.style import BLUE, ORANGE, legend_above, new_figure, plain_axes
 
@@ -60,12 +60,7 @@ def plant(file: Path, seed: int, data_dir: str | None) -> set[str]:
     train, classes = dataset.parts["train"], len(dataset.classes)
     chosen = np.sort(rng.permutation(len(train))[: round(SHARE * len(train))])
     labels = (train.labels[chosen] + rng.integers(1, classes, len(chosen))) % classes
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", newline="", encoding="utf-8") as text:
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(["path", "label"])
-        for index, label in zip(chosen, labels, strict=True):
-            table.writerow([train.name(index), dataset.classes[label]])
+    write_labels(file, dataset, chosen.tolist(), labels.tolist())
     return {train.name(index) for index in chosen}
 
 

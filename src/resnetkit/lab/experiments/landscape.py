@@ -10,11 +10,10 @@ from torch.nn import functional
 
 from resnetkit.classifier import Classifier
 from resnetkit.lab.bench import Bench, by_seed
-from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, outcome_of
+from resnetkit.lab.experiment import KINDS, Experiment, Language, Verdict, Words, outcome_of
 from resnetkit.lab.pictures import some_pictures
 from resnetkit.report.style import new_figure
 
-KINDS = {"plain": Words("plain", "普通网络"), "residual": Words("residual", "残差网络")}
 REACH = 1.0
 """As far as the trained weights are long, filter by filter, to each side."""
 
@@ -114,9 +113,9 @@ def draw(data: dict[str, Any], language: Language):
     for axes, (kind, words) in zip(every, KINDS.items(), strict=True):
         rows = data[kind][0]
         steps = torch.linspace(-REACH, REACH, len(rows)).tolist()
-        logs = [[max(value, 1e-3) for value in row] for row in rows]
+        losses = [[max(value, 1e-3) for value in row] for row in rows]
         levels = [0.1, 0.2, 0.4, 0.8, 1.6, 2.3, 4, 8, 16, 32, 64]
-        lines = axes.contour(steps, steps, logs, levels=levels, cmap="viridis", linewidths=1)
+        lines = axes.contour(steps, steps, losses, levels=levels, cmap="viridis", linewidths=1)
         axes.clabel(lines, fontsize=6)
         axes.plot(0, 0, "k+")
         axes.set_title(words.said(language), fontsize=10)

@@ -31,14 +31,14 @@ def measure(
 
 
 def judge(data: Curves) -> Verdict:
-    """At the largest depth (b) and (c) are worse than (a), and (e) is not."""
+    """At the largest depth (b) and (c) are worse than (a), and (e) is better."""
     deepest = max(int(arm.split()[0]) for arm in data)
     worse = [outcome_of(more_error(data, f"{deepest} {o}", f"{deepest} a")) for o in "bc"]
-    no_worse = outcome_of(more_error(data, f"{deepest} a", f"{deepest} e"))
+    better = outcome_of(more_error(data, f"{deepest} a", f"{deepest} e"))
     said = told(data)
     numbers = {order: said[f"{deepest} {order}"] for order in ORDERS}
     return Verdict(
-        all_of(*worse, no_worse),
+        all_of(*worse, better),
         Words(
             f"Validation error at {deepest} layers: "
             + ", ".join(f"({order}) {number}" for order, number in numbers.items())

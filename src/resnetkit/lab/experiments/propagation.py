@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from resnetkit.lab.bench import Bench
-from resnetkit.lab.experiment import Experiment, Language, Verdict, Words, all_of, outcome_of
+from resnetkit.lab.experiment import KINDS, Experiment, Language, Verdict, Words, all_of, outcome_of
 from resnetkit.lab.pictures import some_pictures
 from resnetkit.nets.create import create
 from resnetkit.nets.network import Network
@@ -16,14 +16,14 @@ from resnetkit.nets.summary import summarise
 from resnetkit.nets.zoo import spec_of
 from resnetkit.report.style import BLUE, ORANGE, legend_of_all, new_figure, plain_axes
 
-KINDS = {"plain": "none", "residual": "A"}
+SHORTCUTS = {"plain": "none", "residual": "A"}
 
 
 def measure(bench: Bench, *, seeds: int, layers: int, images: int) -> dict[str, Any]:
     """Of networks as they begin: what every block still knows of the input, and its gradient."""
     pictures, labels = some_pictures(images, bench.session.get("data_dir"))
     found: dict[str, Any] = {"layers": layers, "likeness": {}, "gradient": {}, "costs": {}}
-    for kind, shortcut in KINDS.items():
+    for kind, shortcut in SHORTCUTS.items():
         spec = replace(spec_of(f"resnet{layers}"), shortcut=shortcut, channels=1)
         costs = summarise(spec, 28, 28)
         found["costs"][kind] = [costs.parameters, costs.multiply_adds]
@@ -77,7 +77,7 @@ def judge(data: dict[str, Any]) -> Verdict:
     plain, residual = (data["likeness"][kind] for kind in ("plain", "residual"))
     further = outcome_of([r[-1] - p[-1] for p, r in zip(plain, residual, strict=True)])
     same = data["costs"]["plain"] == data["costs"]["residual"]
-    ends = {k: statistics.fmean(row[-1] for row in data["likeness"][k]) for k in KINDS}
+    ends = {k: statistics.fmean(row[-1] for row in data["likeness"][k]) for k in SHORTCUTS}
     parameters, products = data["costs"]["residual"]
     return Verdict(
         all_of(further, "held" if same else "did not hold"),
@@ -94,7 +94,6 @@ def judge(data: dict[str, Any]) -> Verdict:
 def draw(data: dict[str, Any], language: Language):
     """Likeness and gradient by block."""
     figure = new_figure(6.8, 3.2)
-    names = {"plain": Words("plain", "普通网络"), "residual": Words("residual", "残差网络")}
     titles = {
         "likeness": Words("likeness with the input (CKA)", "与输入的相似度（CKA）"),
         "gradient": Words("gradient / that of the last block", "梯度 / 最后一块的梯度"),
@@ -102,7 +101,7 @@ def draw(data: dict[str, Any], language: Language):
     for axes, what in zip(figure.subplots(1, 2), titles, strict=True):
         for kind, colour in (("plain", ORANGE), ("residual", BLUE)):
             for number, row in enumerate(data[what][kind]):
-                label = names[kind].said(language) if number == 0 else None
+                label = KINDS[kind].said(language) if number == 0 else None
                 axes.plot(range(1, len(row) + 1), row, color=colour, alpha=0.7, label=label)
         axes.set_title(titles[what].said(language), fontsize=10)
         axes.set_xlabel(Words("block", "块").said(language))
