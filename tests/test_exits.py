@@ -51,9 +51,10 @@ def two_networks(images: int = 2000):
 
 
 def lost_at_most(right: np.ndarray, right_whole: np.ndarray) -> float:
-    """The upper end of the mean loss of accuracy, at 95% confidence."""
-    lost = right_whole.astype(float) - right
-    return lost.mean() + 1.645 * lost.std() / np.sqrt(len(lost))
+    """The upper end of the mean loss of accuracy, at 95% confidence, one image more being lost."""
+    lost, images = right_whole.astype(float) - right, len(right)
+    mean, square = (lost.sum() + 1) / images, (np.abs(lost).sum() + 1) / images
+    return mean + 1.645 * np.sqrt((square - mean**2) / images)
 
 
 def test_thresholds_are_the_lowest_that_keep_the_accuracy():
@@ -62,9 +63,13 @@ def test_thresholds_are_the_lowest_that_keep_the_accuracy():
     sure = np.exp(log_softmax(logits[8])).max(1)
     right = {n: each.argmax(1) == labels for n, each in logits.items()}
     for way in found:
-        both = [(np.where(sure >= t, right[8], right[20]), (sure >= t).mean()) for t in sure]
-        allowed = [share for r, share in both if lost_at_most(r, right[20]) <= way.loss + 1e-9]
-        assert way.share == pytest.approx(max(allowed))
+        allowed = 0.0
+        for threshold in -np.unique(-sure):  # from the highest on
+            both = np.where(sure >= threshold, right[8], right[20])
+            if lost_at_most(both, right[20]) > way.loss + 1e-9:
+                break
+            allowed = (sure >= threshold).mean()
+        assert way.share == pytest.approx(allowed)
         kept = sure >= way.threshold
         assert way.share == pytest.approx(kept.mean())
         assert way.top1 == pytest.approx(np.where(kept, right[8], right[20]).mean())
@@ -86,7 +91,7 @@ def test_what_is_allowed_is_not_exceeded_by_other_images():
         kept = np.exp(log_softmax(logits[8])).max(1) >= way.threshold
         lost = right[20].mean() - np.where(kept, right[8], right[20]).mean()
         exceeded.append(lost > way.loss)
-    assert np.mean(exceeded) < 0.3
+    assert np.mean(exceeded) < 0.2
 
 
 def test_equal_confidences_exit_together():

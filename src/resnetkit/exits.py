@@ -92,8 +92,10 @@ def choose_exits(
 ) -> tuple[Exit, ...]:
     """For every loss of LOSSES the cheapest way that loses no more; none where nothing is saved.
 
-    The upper end of a way's loss, at 95% confidence, must be within it: of many thresholds the one
-    that looks best on these images is a lucky one, and loses more on others.
+    The upper end of a way's loss, at 95% confidence, must be within it, and so it must be for all
+    higher thresholds: of many the one that looks best on these images is a lucky one, and loses
+    more on others. Tests in a fixed order that end at the first that fails keep the confidence of
+    one (Angelopoulos 2021, arXiv 2110.01052, section 2.2.2).
 
     Args:
         logits: calibrated ones (images, classes) of every network, by its layers.
@@ -128,16 +130,24 @@ def exit_for(exits: tuple[Exit, ...], loss: float) -> Exit | None:
 def _most_exits(
     loss: float, layers: int, logits: np.ndarray, right: np.ndarray, right_whole: np.ndarray
 ) -> Exit:
-    """As many early answers as are sure to lose no more than `loss`."""
+    """As many early answers as are sure to lose no more than `loss`.
+
+    One image more than there are is counted as lost: that nothing changed on few says little.
+    """
     sure, images = np.exp(log_softmax(logits)).max(1), len(right)
     order = np.argsort(-sure, kind="stable")
     changes = right[order].astype(int) - right_whole[order]
-    gained = np.concatenate([[0], np.cumsum(changes)]) / images
-    error = np.sqrt(np.concatenate([[0], np.cumsum(np.abs(changes))]) / images - gained**2)
+    gained, changed = (
+        np.concatenate([[0], np.cumsum(each)]) for each in (changes, np.abs(changes))
+    )
+    least, most = (gained - 1) / images, (changed + 1) / images
+    error = np.sqrt(np.maximum(most - least**2, 0) / images)
     sorted_sure = np.concatenate([sure[order], [-np.inf]])
     ends = np.concatenate([[True], sorted_sure[:-1] > sorted_sure[1:]])  # equals exit together
-    kept = gained - SURE * error / math.sqrt(images) >= -loss - 1e-12
-    count = int(np.flatnonzero(ends & kept)[-1])
+    kept = least - SURE * error >= -loss - 1e-12
+    kept[0] = True  # no early answer at all
+    counts = np.flatnonzero(ends)
+    count = int(counts[np.cumprod(kept[counts]).sum() - 1])
     threshold = float(sorted_sure[count - 1]) if count else 2.0
-    top1 = float(right_whole.mean() + gained[count])
+    top1 = float(right_whole.mean() + gained[count] / images)
     return Exit(loss, layers, threshold, count / images, top1)
