@@ -137,12 +137,12 @@ def _measured(
     classifier: Classifier, precision: Precision, observer: Observer
 ) -> dict[int, Latency]:
     engines = {layers: classifier.at(layers).engine(precision) for layers in classifier.depths}
-    most = ROUNDS * len(engines) * SECONDS
-    observer.say(f"once for this machine: how quickly each depth answers, about {most:.0f} s")
-    rounds = [
-        {layers: _round(classifier, engine) for layers, engine in engines.items()}
-        for _ in range(ROUNDS)
-    ]
+    rounds = []
+    with observer.counting("how quickly each depth answers", ROUNDS) as count:
+        for _ in range(ROUNDS):
+            found = {layers: _round(classifier, engine) for layers, engine in engines.items()}
+            rounds.append(found)
+            count(1)
     return {
         layers: max((each[layers] for each in rounds), key=lambda latency: latency.p95)
         for layers in engines
