@@ -265,7 +265,7 @@ def _lab(parser: Parser) -> None:
     add = parser.add_argument
     add("name", nargs="?", metavar="NAME", help="an experiment, or all; without one: the list")
     add("--list", action="store_true", help="list the experiments and what they ask")
-    add("--full", action="store_true", help="the version that takes its time, not minutes")
+    add("--full", action="store_true", help="the version of an hour or two each, not minutes")
     seeds = converter(int, "number")
     add("--seeds", type=seeds, metavar="N", help="instead of the experiment's own number")
     minutes = converter(float, "minutes")

@@ -174,7 +174,7 @@ EXPERIMENT = Experiment(
         "这是训练之后、好块当中的一个坏块；若分支从一开始就坏，训练会怎样对待它，是另一个问题。",
     ),
     small={"seeds": 2, "images": 6000, "epochs": 6, "judged": 1000},
-    full={"seeds": 3, "images": 50000, "epochs": 20, "judged": 10000},
+    full={"seeds": 3, "images": 20000, "epochs": 12, "judged": 10000},
     measure=measure,
     judge=judge,
     draw=draw,

@@ -53,10 +53,10 @@ EXPERIMENT = Experiment(
     source="He 2015 (arXiv 1512.03385), figures 1 and 6",
     done=Words(
         "Plain and residual networks of 20 and 56 layers learn from the same images of Fashion-MNIST in "
-        "the same order, by the paper's recipe for small images (SGD, steps at half and three quarters); the "
-        "small version takes smaller batches, and a learning rate in proportion, for enough steps.",
+        "the same order, by the paper's recipe for small images (SGD, steps at half and three quarters) "
+        "in smaller batches, at a learning rate in proportion, for enough steps.",
         "20 层和 56 层的普通网络与残差网络，按论文针对小图片的配方（SGD，在一半和四分之三处降低学习率），"
-        "以同样的顺序学习 Fashion-MNIST 的同一批图片；小规模版本用更小的批量和成比例的学习率，使步数够用。",
+        "以同样的顺序学习 Fashion-MNIST 的同一批图片；批量更小，学习率成比例，使步数够用。",
     ),
     rule=Words(
         "By the training error of the last epoch, seed by seed. Held if plain 56 is above plain 20, and "
@@ -70,7 +70,7 @@ EXPERIMENT = Experiment(
         "小规模版本只训练很少几轮：它显示的至少同样是“慢”，而不只是“上限”。Fashion-MNIST 比论文的 CIFAR-10 容易。",
     ),
     small={"seeds": 2, "images": 5000, "epochs": 6, "batch": 32},
-    full={"seeds": 3, "images": 50000, "epochs": 40, "batch": 128},
+    full={"seeds": 3, "images": 20000, "epochs": 10, "batch": 64},
     measure=measure,
     judge=judge,
     draw=draw,

@@ -127,9 +127,9 @@ EXPERIMENT = Experiment(
     full={
         "seeds": 2,
         "models": ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"],
-        "side": 64,
-        "images": 20000,
-        "epochs": 10,
+        "side": 32,
+        "images": 10000,
+        "epochs": 6,
         "batch": 64,
     },
     measure=measure,

@@ -110,7 +110,7 @@ EXPERIMENT = Experiment(
         "没有归一化的网络一并画出和报告，但不参与判定。",
     ),
     small={"seeds": 2, "layers": [4, 20, 60, 200], "images": 4000, "epochs": 5},
-    full={"seeds": 3, "layers": [4, 8, 20, 60, 200], "images": 50000, "epochs": 20},
+    full={"seeds": 3, "layers": [4, 8, 20, 60, 200], "images": 20000, "epochs": 10},
     measure=measure,
     judge=judge,
     draw=draw,

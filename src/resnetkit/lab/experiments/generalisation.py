@@ -102,7 +102,7 @@ EXPERIMENT = Experiment(
         "两种情形之间的界线取决于网络、数据和增强方式。",
     ),
     small={"seeds": 2, "many": 6000, "few": 500, "epochs": 6, "long": 60},
-    full={"seeds": 3, "many": 50000, "few": 2000, "epochs": 30, "long": 200},
+    full={"seeds": 3, "many": 20000, "few": 2000, "epochs": 15, "long": 100},
     measure=measure,
     judge=judge,
     draw=draw,

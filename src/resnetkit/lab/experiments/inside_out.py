@@ -169,7 +169,7 @@ EXPERIMENT = Experiment(
         "内部的网络从未被要求作答：要让它们能够作答，应使用 `train --any-depth`。",
     ),
     small={"seeds": 2, "images": 6000, "epochs": 8, "judged": 1000},
-    full={"seeds": 3, "images": 50000, "epochs": 20, "judged": 10000},
+    full={"seeds": 3, "images": 20000, "epochs": 12, "judged": 10000},
     measure=measure,
     judge=judge,
     draw=draw,

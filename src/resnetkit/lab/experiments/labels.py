@@ -122,7 +122,7 @@ EXPERIMENT = Experiment(
         "人的错误并非随机：它们集中在相似的类别之间，也更难发现。",
     ),
     small={"seeds": 2, "images": 12000, "epochs": 4},
-    full={"seeds": 3, "images": 60000, "epochs": 16},
+    full={"seeds": 3, "images": 60000, "epochs": 8},
     measure=measure,
     judge=judge,
     draw=draw,

@@ -148,7 +148,7 @@ EXPERIMENT = Experiment(
         "几十万个方向中只看了两个；而且学得较少的普通网络处在其曲面的另一高度。",
     ),
     small={"seeds": 2, "layers": 44, "images": 3000, "epochs": 5, "side": 9, "judged": 256},
-    full={"seeds": 3, "layers": 56, "images": 50000, "epochs": 20, "side": 25, "judged": 1024},
+    full={"seeds": 3, "layers": 56, "images": 10000, "epochs": 10, "side": 21, "judged": 1024},
     measure=measure,
     judge=judge,
     draw=draw,

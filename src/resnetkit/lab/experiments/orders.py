@@ -86,7 +86,7 @@ EXPERIMENT = Experiment(
         "论文中 (e) 的优势随深度增长，直到 1001 层；小规模版本没有走那么远。",
     ),
     small={"seeds": 2, "depths": [20, 44], "images": 3000, "epochs": 5, "batch": 32},
-    full={"seeds": 3, "depths": [20, 110], "images": 50000, "epochs": 20, "batch": 128},
+    full={"seeds": 3, "depths": [20, 56], "images": 10000, "epochs": 10, "batch": 64},
     measure=measure,
     judge=judge,
     draw=draw,

@@ -114,7 +114,7 @@ EXPERIMENT = Experiment(
         "放大并不会带来原本没有的细节，只是多了可看的位置；真实照片另当别论。",
     ),
     small={"seeds": 2, "sides": [28, 56, 96], "images": 2400, "epochs": 3, "batch": 16},
-    full={"seeds": 2, "sides": [28, 56, 96, 160, 224], "images": 20000, "epochs": 8, "batch": 64},
+    full={"seeds": 2, "sides": [28, 56, 96, 160, 224], "images": 5000, "epochs": 5, "batch": 32},
     measure=measure,
     judge=judge,
     draw=draw,

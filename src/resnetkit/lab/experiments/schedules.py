@@ -91,7 +91,7 @@ EXPERIMENT = Experiment(
         "阶梯按论文设在一半和四分之三处，每次降为十分之一；别的位置可能更好。最佳学习率由用来评判的同一批图片选出。",
     ),
     small={"seeds": 2, "rates": [0.03, 0.1, 0.3], "images": 3000, "epochs": 6},
-    full={"seeds": 3, "rates": [0.03, 0.1, 0.3], "images": 30000, "epochs": 20},
+    full={"seeds": 3, "rates": [0.03, 0.1, 0.3], "images": 10000, "epochs": 10},
     measure=measure,
     judge=judge,
     draw=draw,

@@ -67,7 +67,7 @@ EXPERIMENT = Experiment(
         "三者中谁好十分之一个百分点：那需要 ImageNet 和许多随机种子。",
     ),
     small={"seeds": 2, "layers": 20, "images": 5000, "epochs": 6},
-    full={"seeds": 3, "layers": 32, "images": 50000, "epochs": 30},
+    full={"seeds": 3, "layers": 20, "images": 20000, "epochs": 10},
     measure=measure,
     judge=judge,
     draw=draw,

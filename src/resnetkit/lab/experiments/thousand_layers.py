@@ -132,7 +132,7 @@ EXPERIMENT = Experiment(
         "它说明它们开始学习，而不是最终多好，后者在这里需要好几天。",
     ),
     small={"seeds": 2, "images": 64, "epochs": 3, "batch": 16},
-    full={"seeds": 2, "images": 2000, "epochs": 10, "batch": 32},
+    full={"seeds": 2, "images": 500, "epochs": 5, "batch": 25},
     measure=measure,
     judge=judge,
     draw=draw,
