@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from pages import DOCS, fill, machine_of, machines_of, read, table
 
+from resnetkit.exits import loss_text
 from resnetkit.report.speed import Point, Slide, draw_speed
 
 LANGUAGES = {"en": "any_depth", "zh": "any_depth.zh"}
@@ -22,10 +23,9 @@ WORDS = {
         "depths": "| layers | one file | alone | difference | resnet56, cut | plain56, cut |",
         "mean": "mean",
         "time": "Training the one file takes {:.2f} of the time of the five together.",
-        "seeds": "Seed {}:",
         "exits": "| | test accuracy | images/s | against the whole | answered early |",
         "depth": "{} layers",
-        "exit": "early exit at {:g}%, {} layers first",
+        "exit": "early exit at {}, {} layers first",
         "ways": "| way | {} |",
         "layers": "{} layers",
         "way": {
@@ -35,17 +35,16 @@ WORDS = {
         "alone": "networks of these depths alone",
         "latency": "| asked for | layers chosen | p50 | p95 |",
         "kept": "{kept} of {of} within the time that was asked for.",
-        "names": ("one file, {} layers", "alone, {} layers", "early exit {:g}%"),
+        "names": ("one file, {} layers", "alone, {} layers", "early exit {}"),
     },
     "zh": {
         "none": "尚未测量。",
         "depths": "| 层数 | 一个文件 | 单独训练 | 差 | resnet56 截短 | plain56 截短 |",
         "mean": "平均",
         "time": "训练这一个文件所用的时间是五个网络之和的 {:.2f}。",
-        "seeds": "种子 {}：",
         "exits": "| | 测试准确率 | 每秒图片数 | 相对整个网络 | 提前回答 |",
         "depth": "{} 层",
-        "exit": "提前退出 {:g}%，先用 {} 层",
+        "exit": "提前退出 {}，先用 {} 层",
         "ways": "| 方式 | {} |",
         "layers": "{} 层",
         "way": {
@@ -63,7 +62,7 @@ WORDS = {
         "alone": "各深度单独训练的网络",
         "latency": "| 要求的时间 | 选中的层数 | p50 | p95 |",
         "kept": "{of} 次中 {kept} 次在要求的时间之内。",
-        "names": ("一个文件，{} 层", "单独训练，{} 层", "提前退出 {:g}%"),
+        "names": ("一个文件，{} 层", "单独训练，{} 层", "提前退出 {}"),
     },
 }
 
@@ -106,35 +105,22 @@ def exits(say: dict) -> list[str]:
     rows = []
     for (layers, loss), seeds in side_by_side(found).items():
         first = "/".join(str(n) for n in sorted({row["layers"] for row in seeds}))
-        name = (
-            say["depth"].format(layers) if loss is None else say["exit"].format(100 * loss, first)
-        )
+        exit_name = say["exit"].format(loss_text(loss or 0), first)
+        name = say["depth"].format(layers) if loss is None else exit_name
         top1, rate = mean(r["top1"] for r in seeds), mean(r["images_per_second"] for r in seeds)
         early = "" if loss is None else f"{mean(r['exited'] for r in seeds):.0%}"
         times = mean(r["times_the_whole"] for r in seeds)
         rows.append((name, f"{top1:.2%}", f"{rate:,.0f}", f"{times:.2f}x", early))
-    seeds = ", ".join(map(str, sorted(judged_seeds(found))))
-    return [say["seeds"].format(seeds), "", *table(say["exits"], rows)]
-
-
-def judged_seeds(found: dict) -> set[int]:
-    """Of the runs whose early exits were judged."""
-    exits = {
-        run["seed"]: [row["early_exit"] for row in run["side_by_side"]]
-        for run in found["runs"][ONE]
-    }
-    return {seed for seed, losses in exits.items() if any(loss is not None for loss in losses)}
+    return table(say["exits"], rows)
 
 
 def side_by_side(found: dict) -> dict[tuple[int, float | None], list[dict]]:
     """(layers, loss allowed) -> its rows, seed by seed, with images/s over those of the whole.
 
-    Early exits have 0 for layers: which answer first may differ from seed to seed. Runs of which
-    none was judged are left out.
+    Early exits have 0 for layers: which answer first may differ from seed to seed.
     """
     rows: dict[tuple[int, float | None], list[dict]] = {}
-    chosen = judged_seeds(found)
-    for judged in (run["side_by_side"] for run in found["runs"][ONE] if run["seed"] in chosen):
+    for judged in (run["side_by_side"] for run in found["runs"][ONE]):
         whole = max(judged, key=lambda row: (row["early_exit"] is None, row["layers"]))
         for row in judged:
             times = row["images_per_second"] / whole["images_per_second"]
@@ -194,13 +180,11 @@ def draw(found: dict, language: str) -> None:
         top1 = 100 * mean(row["top1"] for row in seeds)
         cost = round(mean(row["parameters"] for row in seeds))
         if loss is not None:
-            points.append(
-                Point("exit", f"{100 * loss:g}%", early.format(100 * loss), rate, top1, 0)
-            )
+            said = loss_text(loss)
+            points.append(Point("exit", said, early.format(said), rate, top1, 0))
             continue
         points.append(Point("one", f"{n}", one.format(n), rate, top1, cost))
-        same = [run for run in found["runs"][f"resnet{n}"] if run["seed"] in judged_seeds(found)]
-        top1 = 100 * mean(run["test_top1"] for run in same)
+        top1 = 100 * mean(run["test_top1"] for run in found["runs"][f"resnet{n}"])
         points.append(Point("alone", f"{n}", alone.format(n), rate, top1, cost))
     slide = Slide(
         machine["hardware"], machine["device"], found["precision"], 1, "judged", 256, (), language
