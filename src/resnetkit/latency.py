@@ -69,34 +69,58 @@ def deepest_within(
     """
     asked, observer = 1000 * parse_latency(latency), observer or Observer()
     require_one_process("--latency measures")
-    took = {layers: each.p95 for layers, each in latencies(classifier, precision, observer).items()}
+    took = _p95s(latencies(classifier, precision, observer))
+    layers = _deepest(classifier, took, asked, precision)
+    shallowest = min(took)
+    if layers is None and _now(classifier, shallowest, precision) <= MARGIN * asked:
+        observer.say("this machine is quicker than when it was measured: it is measured anew")
+        took = _p95s(latencies(classifier, precision, observer, anew=True))
+        layers = _deepest(classifier, took, asked, precision)
+    if layers is None:
+        raise UserError(
+            f"no depth answers within {latency}: the quickest, of {shallowest} layers, takes "
+            f"{took[shallowest]:.2f} ms on this machine, and part of the time is kept in reserve"
+        )
+    observer.say(f"--latency {latency}: {layers} layers, {took[layers]:.2f} ms on this machine")
+    return classifier.at(layers)
+
+
+def _deepest(
+    classifier: Classifier, took: dict[int, float], asked: float, precision: Precision
+) -> int | None:
+    """Layers of the deepest network that was quick enough, and still is; `took` learns of it."""
     for layers in sorted(took, reverse=True):
         if took[layers] > MARGIN * asked:
             continue
-        network = classifier.at(layers)
-        took[layers] = _round(network, network.engine(precision)).p95
+        took[layers] = _now(classifier, layers, precision)
         if took[layers] <= MARGIN_NOW * asked:
-            observer.say(
-                f"--latency {latency}: {layers} layers, {took[layers]:.2f} ms on this machine"
-            )
-            return network
-    layers = min(took, key=lambda layers: took[layers])
-    raise UserError(
-        f"no depth answers within {latency}: the quickest, of {layers} layers, takes "
-        f"{took[layers]:.2f} ms on this machine, and part of the time is kept in reserve; "
-        f"what was measured is kept in {_file(classifier, precision)}"
-    )
+            return layers
+    return None
+
+
+def _now(classifier: Classifier, layers: int, precision: Precision) -> float:
+    """Milliseconds that so many layers take at this moment."""
+    return _round(classifier, classifier.at(layers).engine(precision)).p95
+
+
+def _p95s(found: dict[int, Latency]) -> dict[int, float]:
+    return {layers: latency.p95 for layers, latency in found.items()}
 
 
 def latencies(
-    classifier: Classifier, precision: Precision = "auto", observer: Observer | None = None
+    classifier: Classifier,
+    precision: Precision = "auto",
+    observer: Observer | None = None,
+    *,
+    anew: bool = False,
 ) -> dict[int, Latency]:
     """Milliseconds of one picture at every depth, by its layers: of the slowest round.
 
-    They are kept in the user's cache folder, for this hardware, these libraries and threads.
+    They are kept in the user's cache folder, for this hardware, these libraries and threads;
+    `anew` measures whether they are there or not.
     """
     file = _file(classifier, precision)
-    found = _kept(file, classifier)
+    found = None if anew else _kept(file, classifier)
     if found is None:
         found = _measured(classifier, precision, observer or Observer())
         kept = {str(layers): vars(each) for layers, each in found.items()}
