@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,11 +10,12 @@ import torch
 
 import resnetkit as rk
 from resnetkit.cli import main
+from resnetkit.data.augmentation import Augmentation
 from resnetkit.finding import find, measured, noise
 from resnetkit.finding.batch import progress_of
-from resnetkit.finding.find import within
+from resnetkit.finding.find import LEAST_TRIED, TRIED, affordable, within
 from resnetkit.finding.halving import Candidate, Judged, halve, rounds_of, seconds_for
-from resnetkit.finding.ideas import LOOKS, NETWORKS, ideas
+from resnetkit.finding.ideas import LOOKS, NETWORKS, SIDES, ideas
 from resnetkit.finding.measured import suggested_rate
 from resnetkit.finding.noise import noise_of
 from resnetkit.finding.rates import RateCurve, suggested
@@ -91,21 +93,43 @@ def test_who_came_further_is_before_who_failed_late_but_not_behind_for_an_early_
 
 def test_what_a_recipe_names_is_not_searched_for():
     asked = Recipe(model="resnet20", data=DataRecipe(data="x"))
-    drawn = ideas(asked, asked, 0.1, 12)
-    assert drawn[0].settings == {"batch_size": asked.batch_size}
-    assert str(drawn[0]) == "the recipe as it is"
-    assert drawn[1].settings == {"lr": 0.1}
-    assert len({str(idea) for idea in drawn}) == 12
-    assert not any("model" in idea.settings or "image_size" in idea.settings for idea in drawn)
-    assert drawn == ideas(asked, asked, 0.1, 12)
+    tried = ideas(asked, asked, 0.1, 12)
+    assert tried[0].settings == {"batch_size": asked.batch_size}
+    assert str(tried[0]) == "the recipe as it is"
+    assert tried[1].settings == {"lr": 0.1, "mirror": True}
+    assert len({str(idea) for idea in tried}) == len(tried) == 1 + len(LOOKS)
+    assert not any("model" in idea.settings or "image_size" in idea.settings for idea in tried)
 
 
-def test_few_combinations_have_every_network_and_every_look():
+def test_the_most_promising_come_first_and_none_comes_twice():
     asked = Recipe(data=DataRecipe(data="x"))
-    drawn = [idea.settings for idea in ideas(asked, asked, 0.1, 8)[2:]]
-    assert {one["model"] for one in drawn[:5]} == set(NETWORKS[True])
-    looks = [{key: one.get(key) for key in ("policy", "mixup", "erase")} for one in drawn]
-    assert len({str(look) for look in looks}) == len(LOOKS)
+    tried = ideas(asked, replace(asked, model="resnet20"), 0.1, 1000)
+    assert tried[1].settings == {"lr": 0.1, "mirror": True, "model": "resnet20"}
+    assert tried[2].settings == {"lr": 0.1, "mirror": True, "model": NETWORKS[True][0]} | LOOKS[0]
+    assert len({str(idea) for idea in tried}) == len(tried) == 1 + len(LOOKS) * len(NETWORKS[True])
+
+
+def test_larger_pictures_are_tried_in_several_sizes():
+    asked = Recipe(data=DataRecipe(data="x"))
+    begun = replace(asked, model="resnet18", data=DataRecipe(data="x", image_size=128))
+    tried = [idea.settings for idea in ideas(asked, begun, 0.1, 1000)]
+    assert tried[1] == {"lr": 0.1, "mirror": True, "model": "resnet18", "image_size": 128}
+    assert {(one["model"], one["image_size"]) for one in tried[1:]} == {
+        (model, side) for model in NETWORKS[False] for side in SIDES
+    }
+
+
+def test_a_recipe_that_does_not_mirror_is_not_judged_by_mirror_images():
+    asked = Recipe(augmentation=Augmentation(flip=False), data=DataRecipe(data="x"))
+    assert not any("mirror" in idea.settings for idea in ideas(asked, asked, 0.1, 12))
+
+
+def test_a_long_training_is_searched_for_by_fewer_and_longer_trials():
+    assert affordable(1000, 20, 1) == TRIED
+    assert affordable(1000, 20, 20) == 6
+    assert affordable(1000, 20, 1000) == LEAST_TRIED
+    with pytest.raises(rk.UserError, match="give --minutes 3 at the least"):
+        affordable(40, 2, 20)
 
 
 def test_few_seconds_see_part_of_the_images():

@@ -31,6 +31,10 @@ from resnetkit.training.settings import override
 TRIED = 12
 """Combinations, where there is time for them."""
 
+PART = 1 / 25
+"""Of the training that is searched for: what the first trials take. Shorter ones put last what
+pays in a long training alone, so fewer combinations are tried for longer."""
+
 LEAST_TRIED, LEAST_SECONDS, LEAST_EPOCHS = 4, 8.0, 4
 """Fewer are no choice; less time, or fewer epochs, say nothing of a combination."""
 
@@ -91,8 +95,8 @@ def find(
     """Search for settings that are worth training with for long.
 
     First a range test of the learning rate and the useful batch; then combinations of network,
-    learning rate, image size, augmentation and weight decay, by successive halving: each round
-    gives a third of them three times the time. They are judged by images that are held out.
+    image size and augmentation, by successive halving: each round gives a third of them three
+    times the time. They are judged by images that are held out.
 
     Args:
         data: as `train` takes it.
@@ -123,7 +127,7 @@ def find(
         f"learning rate of {first.rate:.2g} for them"
     )
     seconds = end - time.monotonic()
-    count = _affordable(seconds, minutes)
+    count = affordable(seconds, minutes, train_minutes)
     base = replace(recipe, batch_size=first.batch.size, data=begun.recipe.data)
     search = _Search(trials, base, _some(begun.sources["val"]), observer)
     tried = halve(ideas(recipe, begun.recipe, first.rate, count), search.judge, seconds)
@@ -163,15 +167,18 @@ def _some(judges: Source) -> Source:
     return Subset(judges, np.sort(chosen))
 
 
-def _affordable(seconds: float, minutes: float) -> int:
+def affordable(seconds: float, minutes: float, train_minutes: float) -> int:
     """How many combinations there is time for; raises UserError where there is none."""
-    for count in range(TRIED, LEAST_TRIED - 1, -1):
-        if seconds >= seconds_for(count, LEAST_SECONDS):
+    each = max(LEAST_SECONDS, PART * 60 * train_minutes)
+    for count in range(TRIED, LEAST_TRIED, -1):
+        if seconds >= seconds_for(count, each):
             return count
-    least = seconds_for(LEAST_TRIED, LEAST_SECONDS) + 60 * minutes - seconds
+    least = seconds_for(LEAST_TRIED, LEAST_SECONDS)
+    if seconds >= least:
+        return LEAST_TRIED
     raise UserError(
         f"{minutes:g} minutes are too little to try anything here: give --minutes "
-        f"{math.ceil(least / 60)} at the least, or smaller images"
+        f"{math.ceil((least - seconds) / 60 + minutes)} at the least, or smaller images"
     )
 
 

@@ -56,10 +56,10 @@ def _reasons(found: Found) -> dict[str, str]:
     if not best.plain:
         reasons |= {
             "batch_size": f"{speeds}; noise scale {batch.noise.scale:,.0f} images",
-            "lr": f"the range test suggests {found.first.rate:.2g}; half, same, twice were tried",
+            "lr": f"the range test suggests {found.first.rate:.2g}",
         }
     own, begun = best.settings, settings_of(found.begun)
-    for name in ("model", "image_size", "weight_decay", "policy", "mixup", "erase", "alternate"):
+    for name in ("model", "image_size", "policy", "mixup", "erase", "alternate"):
         if name in own:
             values = dict.fromkeys(
                 shown(one.what.settings.get(name, begun[name])) for one in found.tried
