@@ -14,7 +14,7 @@ from resnetkit.data.augmentation import Augmentation
 from resnetkit.finding import find, measured, noise
 from resnetkit.finding.batch import progress_of
 from resnetkit.finding.find import LEAST_TRIED, TRIED, affordable, within
-from resnetkit.finding.halving import Candidate, Judged, halve, rounds_of, seconds_for
+from resnetkit.finding.halving import Judged, halve, seconds_for
 from resnetkit.finding.ideas import LOOKS, NETWORKS, SIDES, ideas
 from resnetkit.finding.measured import suggested_rate
 from resnetkit.finding.noise import noise_of
@@ -64,31 +64,34 @@ def test_a_loss_that_never_falls_suggests_nothing():
         suggested(RateCurve(rates, tuple(np.linspace(2, 9, 50))), "sgd")
 
 
-def test_halving_keeps_the_best_and_gives_them_more_time():
+def test_the_best_of_each_group_gets_more_time():
     now, given = [0.0], []
 
     def judge(candidate, seconds):
         now[0] += seconds
-        given.append(seconds)
-        return Judged(score=abs(candidate.what - 4))
+        given.append((candidate.what, seconds))
+        return Judged(score=abs(candidate.what - 40))
 
-    found = halve(range(9), judge, 90, clock=lambda: now[0])
-    assert rounds_of(9) == [9, 3]
-    assert found[0].what == 4
-    assert {one.what for one in found[:3]} == {3, 4, 5}
-    assert given == pytest.approx([90 / 3 / 9] * 9 + [90 * 2 / 3 / 3] * 3)
-    assert seconds_for(9, 90 / 3 / 9) == pytest.approx(90)
-
-
-def test_who_could_not_be_trained_comes_last():
-    found = halve([1, 2, 3], lambda c, _: Judged(math.inf if c.what == 1 else c.what), 1)
-    assert [one.what for one in found] == [2, 3, 1]
+    found = halve([10, 11, 12, 41, 40, 20], lambda n: n // 10, judge, 90, clock=lambda: now[0])
+    assert [one.what for one in found] == [40, 20, 12, 41, 11, 10]
+    short, long = given[:5], given[5:]
+    assert [what for what, _ in short] == [10, 11, 12, 41, 40]  # 20 is alone in its group
+    assert [what for what, _ in long] == [12, 40, 20]
+    assert [seconds for _, seconds in given] == pytest.approx([30 / 5] * 5 + [60 / 3] * 3)
+    assert seconds_for(5, 30 / 5) == pytest.approx(90)
 
 
-def test_who_came_further_is_before_who_failed_late_but_not_behind_for_an_early_failure():
-    scores = {1: [3, 2], 2: [4, math.inf], 3: [math.inf, 1]}
-    found = [Candidate(what, [Judged(score) for score in rows]) for what, rows in scores.items()]
-    assert [one.what for one in sorted(found, key=lambda one: one.rank)] == [3, 1, 2]
+def test_without_rivals_there_is_one_round():
+    found = halve([3, 1, 2], lambda n: n, lambda one, seconds: Judged(one.what, seconds), 30)
+    assert [one.what for one in found] == [1, 2, 3]
+    assert all(len(one.rounds) == 1 for one in found)
+
+
+def test_who_could_not_be_trained_in_the_last_round_comes_behind_those_that_were():
+    scores = {10: [1, math.inf], 11: [2], 20: [3, 4], 21: [math.inf]}
+    rounds = {what: iter(rows) for what, rows in scores.items()}
+    found = halve(list(scores), lambda n: n // 10, lambda one, _: Judged(next(rounds[one.what])), 1)
+    assert [one.what for one in found] == [20, 10, 11, 21]
 
 
 def test_what_a_recipe_names_is_not_searched_for():
@@ -184,9 +187,8 @@ def test_found_for_a_folder_it_has_not_seen(pictures, tmp_path, monkeypatch, cap
     assert recipe.model == "resnet8"
     assert recipe.optimiser.lr == found["recipe"]["optimiser"]["lr"]
     assert len(found["tried"]) >= 4
-    best, *others = (one["rounds"] for one in found["tried"])
-    rivals = [rounds[-1]["score"] for rounds in others if len(rounds) == len(best)]
-    assert all(best[-1]["score"] <= score for score in rivals)
+    best, second, *_ = (one["rounds"][-1]["score"] for one in found["tried"])
+    assert best <= second
     assert out.with_suffix(".png").stat().st_size > 5000
     where = str(tmp_path / "run")
     run = rk.train(str(pictures), recipe=str(out), out=where, observer=Observer(), **MACHINE)

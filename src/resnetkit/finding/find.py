@@ -95,8 +95,8 @@ def find(
     """Search for settings that are worth training with for long.
 
     First a range test of the learning rate and the useful batch; then combinations of network,
-    image size and augmentation, by successive halving: each round gives a third of them three
-    times the time. They are judged by images that are held out.
+    image size and augmentation, by successive halving: all are tried for a short time, then the
+    best of each augmentation for longer. They are judged by images that are held out.
 
     Args:
         data: as `train` takes it.
@@ -130,7 +130,8 @@ def find(
     count = affordable(seconds, minutes, train_minutes)
     base = replace(recipe, batch_size=first.batch.size, data=begun.recipe.data)
     search = _Search(trials, base, _some(begun.sources["val"]), observer)
-    tried = halve(ideas(recipe, begun.recipe, first.rate, count), search.judge, seconds)
+    promising = ideas(recipe, begun.recipe, first.rate, count)
+    tried = halve(promising, lambda idea: idea.look, search.judge, seconds)
     best = tried[0]
     if not math.isfinite(best.last.score):
         raise UserError(f"nothing that was tried could be trained: {best.last.trouble}")
@@ -197,7 +198,8 @@ class _Search:
         try:
             recipe = override(self.base, candidate.what.settings)
             run = self.trials.decided(recipe)
-            rate = candidate.last.images_per_second or images_per_second(run)
+            before = candidate.rounds[-1].images_per_second if candidate.rounds else 0.0
+            rate = before or images_per_second(run)
             left = seconds - 2 * (time.monotonic() - began)  # its set-up comes once more
             images = len(run.sources["train"])
             recipe = within(recipe, images, rate, left)

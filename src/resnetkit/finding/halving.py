@@ -1,19 +1,16 @@
-"""Successive halving (Jamieson and Talwalkar 2015, arXiv 1502.07943) over seconds of training."""
+"""Successive halving (Jamieson and Talwalkar 2015, arXiv 1502.07943) over seconds of training, in
+groups: who starts slowly is first compared with its like alone.
+"""
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-KEPT = 1 / 3
-"""Part of the candidates that goes on."""
-
 LAST = 2
-"""Times that the last round takes as long as any other: short trials favour what learns quickly,
-and the last ones are nearest to a training in earnest."""
+"""Times that the last round takes as long as the first: it is nearest to a training in earnest."""
 
 
 @dataclass(frozen=True)
@@ -40,65 +37,61 @@ class Judged:
 
 @dataclass
 class Candidate(Generic[T]):
-    """What is tried, and how it did from round to round."""
+    """What is tried, and how it did from round to round.
+
+    Attributes:
+        what: is tried.
+        group: whom it is compared with at first.
+        rounds: those that it was trained in.
+    """
 
     what: T
+    group: Hashable = None
     rounds: list[Judged] = field(default_factory=list)
 
     @property
     def last(self) -> Judged:
-        """How it did in the last round that it was trained in."""
-        trained = [each for each in self.rounds if math.isfinite(each.score)]
-        return [Judged(math.inf), *self.rounds[-1:], *trained][-1]
-
-    @property
-    def rank(self) -> tuple[int, float]:
-        """The later the last round that it was trained in the better, then by its score there."""
-        trained = (n for n, each in enumerate(self.rounds, 1) if math.isfinite(each.score))
-        return (-max(trained, default=0), self.last.score)
-
-
-def rounds_of(count: int) -> list[int]:
-    """How many candidates each round has, until one is left to be named."""
-    found = []
-    while count > 1:
-        found.append(count)
-        count = math.ceil(count * KEPT)
-    return found
-
-
-def shares_of(count: int) -> list[int]:
-    """How long each round takes, in parts of the first."""
-    return [1] * (len(rounds_of(count)) - 1) + [LAST]
+        """How it did in the last round that it had part in."""
+        return self.rounds[-1]
 
 
 def seconds_for(count: int, each: float) -> float:
     """That so many candidates need, if all of them have `each` in the first round."""
-    return sum(shares_of(count)) * count * each
+    return (1 + LAST) * count * each
 
 
 def halve(
     tried: Sequence[T],
+    group_of: Callable[[T], Hashable],
     judge: Callable[[Candidate[T], float], Judged],
     seconds: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Candidate[T]]:
-    """Give every candidate a little time, the best third of them more, and so on.
+    """Give every candidate a little time, and the best of each group more.
 
     Args:
-        tried: at least two.
+        tried: the candidates; one that is alone in its group begins with the last round.
+        group_of: the group of one; candidates of a group learn about as quickly.
         judge: trains a candidate anew for about so many seconds.
-        seconds: for all of them; each round has as many, the last one `LAST` times that.
+        seconds: for all of them; the last round has `LAST` times what the first has.
         clock: that the seconds are read from.
 
     Returns:
-        All candidates, the best first.
+        All candidates, the best first: those of the last round, then the others.
     """
-    candidates = [Candidate(what) for what in tried]
-    sizes, shares, end = rounds_of(len(tried)), shares_of(len(tried)), clock() + seconds
-    for done, size in enumerate(sizes):
-        each = (end - clock()) * shares[done] / sum(shares[done:]) / size
-        for candidate in candidates[:size]:
-            candidate.rounds.append(judge(candidate, each))
-        candidates.sort(key=lambda candidate: candidate.rank)
-    return candidates
+    end = clock() + seconds
+    groups: dict[Hashable, list[Candidate[T]]] = {}
+    for what in tried:
+        groups.setdefault(group_of(what), []).append(Candidate(what, group_of(what)))
+    first = [one for group in groups.values() if len(group) > 1 for one in group]
+    for one in first:
+        one.rounds.append(judge(one, seconds / (1 + LAST) / len(first)))
+    first.sort(key=_score)
+    best = [group[0] if len(group) == 1 else min(group, key=_score) for group in groups.values()]
+    for done, one in enumerate(best):
+        one.rounds.append(judge(one, (end - clock()) / (len(best) - done)))
+    return [*sorted(best, key=_score), *(one for one in first if one not in best)]
+
+
+def _score(candidate: Candidate) -> float:
+    return candidate.last.score

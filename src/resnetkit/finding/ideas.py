@@ -1,6 +1,6 @@
 """What is worth trying on someone's images, the most promising first."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -30,9 +30,16 @@ pictures' mirror images, where the recipe mirrors them in training."""
 
 @dataclass(frozen=True)
 class Idea:
-    """Settings that differ from the recipe that is begun with, by flat names; or that as it is."""
+    """Settings that differ from the recipe that is begun with, by flat names.
 
-    settings: dict[str, Any] = field(default_factory=dict)
+    Attributes:
+        settings: those.
+        look: which of `LOOKS` they have.
+        plain: whether it is the recipe as it is.
+    """
+
+    settings: dict[str, Any]
+    look: int = LOOKS.index({})
     plain: bool = False
 
     def __str__(self) -> str:
@@ -56,21 +63,22 @@ def ideas(asked: Recipe, begun: Recipe, rate: float, count: int) -> list[Idea]:
     common: dict[str, Any] = {"lr": rounded(rate)}
     if asked.augmentation.flip:
         common["mirror"] = True
-    choices, begun_with = [list(LOOKS)], dict(common)
-    pixels = begun.data.image_size or SMALL
+    choices: list[list[dict[str, Any]]] = [list(LOOKS)]
+    pixels, begun_with = begun.data.image_size or SMALL, dict(common)
     if asked.weights is None and asked.data.image_size is None and pixels > SMALL:
-        choices.insert(0, [{"image_size": side} for side in SIDES])
+        choices.append([{"image_size": side} for side in SIDES])
         begun_with["image_size"] = pixels
     if asked.weights is None and asked.model is None:
-        choices.insert(0, [{"model": name} for name in NETWORKS[pixels <= SMALL]])
+        choices.append([{"model": name} for name in NETWORKS[pixels <= SMALL]])
         begun_with["model"] = begun.model
     found = [Idea({"batch_size": asked.batch_size}, plain=True), Idea(begun_with)]
     for places in sorted(product(*(range(len(each)) for each in choices)), key=sum):
         settings = dict(common)
         for each, place in zip(choices, places, strict=True):
             settings |= each[place]
-        if Idea(settings) not in found:
-            found.append(Idea(settings))
+        idea = Idea(settings, look=places[0])
+        if idea not in found:
+            found.append(idea)
     return found[:count]
 
 

@@ -29,12 +29,11 @@ def as_yaml(found: Found, data: str) -> str:
 
 
 def _about(found: Found, data: str) -> list[str]:
-    rounds = max(len(one.rounds) for one in found.tried)
     lines = [
         f"for {data}: the best of {len(found.tried)} combinations, to be trained for about "
         f"{found.train_minutes:g} minutes",
         f"Measured on {found.machine}. Judged by {found.held_out:,} held-out images: cross-entropy "
-        f"at the best temperature, the lower the better. {rounds} rounds; a third goes on:",
+        "at the best temperature, the lower the better. The best with each augmentation went on:",
     ]
     for one in found.tried:
         scores = ", ".join(
