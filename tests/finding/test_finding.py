@@ -64,34 +64,48 @@ def test_a_loss_that_never_falls_suggests_nothing():
         suggested(RateCurve(rates, tuple(np.linspace(2, 9, 50))), "sgd")
 
 
+class Work:
+    """Judges by a score, on a clock of its own; `takes` says how long where it is not as asked."""
+
+    def __init__(self, scores, takes=()):
+        self.scores = {what: iter(rows) for what, rows in scores.items()}
+        self.takes, self.now, self.given = dict(takes), 0.0, []
+
+    def halved(self, seconds):
+        found = halve(list(self.scores), lambda n: n // 10, self, seconds, lambda: self.now)
+        return [one.what for one in found]
+
+    def __call__(self, candidate, seconds):
+        self.given.append((candidate.what, seconds))
+        self.now += self.takes.get(candidate.what, seconds)
+        return Judged(next(self.scores[candidate.what]))
+
+
 def test_the_best_of_each_group_gets_more_time():
-    now, given = [0.0], []
-
-    def judge(candidate, seconds):
-        now[0] += seconds
-        given.append((candidate.what, seconds))
-        return Judged(score=abs(candidate.what - 40))
-
-    found = halve([10, 11, 12, 41, 40, 20], lambda n: n // 10, judge, 90, clock=lambda: now[0])
-    assert [one.what for one in found] == [40, 20, 12, 41, 11, 10]
-    short, long = given[:5], given[5:]
-    assert [what for what, _ in short] == [10, 11, 12, 41, 40]  # 20 is alone in its group
-    assert [what for what, _ in long] == [12, 40, 20]
-    assert [seconds for _, seconds in given] == pytest.approx([30 / 5] * 5 + [60 / 3] * 3)
+    work = Work({10: [3], 11: [2], 12: [1, 9], 20: [5, 7], 30: [6, 8]})
+    assert work.halved(90) == [20, 30, 12, 11, 10]
+    assert [what for what, _ in work.given] == [10, 11, 12, 20, 30, 12, 20, 30]
+    assert [seconds for _, seconds in work.given] == pytest.approx([30 / 5] * 5 + [60 / 3] * 3)
     assert seconds_for(5, 30 / 5) == pytest.approx(90)
 
 
-def test_without_rivals_there_is_one_round():
-    found = halve([3, 1, 2], lambda n: n, lambda one, seconds: Judged(one.what, seconds), 30)
-    assert [one.what for one in found] == [1, 2, 3]
-    assert all(len(one.rounds) == 1 for one in found)
+def test_who_takes_longer_shortens_what_follows_and_who_is_done_early_lengthens_nothing():
+    work = Work({10: [1, 1], 20: [2, 2], 30: [3, 3]}, takes={10: 20})
+    work.halved(90)
+    assert [seconds for _, seconds in work.given] == pytest.approx([10, 5, 5, 20, 20, 20])
+    work = Work({10: [1, 1], 20: [2, 2], 30: [3, 3]}, takes={10: 0})
+    work.halved(90)
+    assert [seconds for _, seconds in work.given] == pytest.approx([10] * 3 + [70 / 3] * 3)
 
 
-def test_who_could_not_be_trained_in_the_last_round_comes_behind_those_that_were():
-    scores = {10: [1, math.inf], 11: [2], 20: [3, 4], 21: [math.inf]}
-    rounds = {what: iter(rows) for what, rows in scores.items()}
-    found = halve(list(scores), lambda n: n // 10, lambda one, _: Judged(next(rounds[one.what])), 1)
-    assert [one.what for one in found] == [20, 10, 11, 21]
+def test_who_failed_in_the_last_round_comes_behind_those_that_were_trained_in_it():
+    work = Work({10: [1, math.inf], 11: [2], 20: [3, 4], 21: [math.inf]})
+    assert work.halved(1) == [20, 10, 11, 21]
+
+
+def test_where_all_fail_in_the_last_round_the_first_one_counts():
+    work = Work({10: [2, math.inf], 11: [3], 20: [1, math.inf], 30: [math.inf] * 2})
+    assert work.halved(1) == [20, 10, 11, 30]
 
 
 def test_what_a_recipe_names_is_not_searched_for():
@@ -125,6 +139,12 @@ def test_larger_pictures_are_tried_in_several_sizes():
 def test_a_recipe_that_does_not_mirror_is_not_judged_by_mirror_images():
     asked = Recipe(augmentation=Augmentation(flip=False), data=DataRecipe(data="x"))
     assert not any("mirror" in idea.settings for idea in ideas(asked, asked, 0.1, 12))
+
+
+def test_a_look_that_the_recipe_has_is_not_tried_again():
+    how = Augmentation(alternate=True, erase=0.5)
+    asked = Recipe(model="resnet20", augmentation=how, data=DataRecipe(data="x"))
+    assert len(ideas(asked, asked, 0.1, 12)) == len(LOOKS)
 
 
 def test_a_long_training_is_searched_for_by_fewer_and_longer_trials():

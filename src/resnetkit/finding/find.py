@@ -198,7 +198,7 @@ class _Search:
         try:
             recipe = override(self.base, candidate.what.settings)
             run = self.trials.decided(recipe)
-            before = candidate.rounds[-1].images_per_second if candidate.rounds else 0.0
+            before = candidate.last.images_per_second if candidate.rounds else 0.0
             rate = before or images_per_second(run)
             left = seconds - 2 * (time.monotonic() - began)  # its set-up comes once more
             images = len(run.sources["train"])

@@ -1,7 +1,8 @@
 """Successive halving (Jamieson and Talwalkar 2015, arXiv 1502.07943) over seconds of training, in
-groups: who starts slowly is first compared with its like alone.
+two rounds: what learns slowly is first compared with its like alone.
 """
 
+import math
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -37,22 +38,22 @@ class Judged:
 
 @dataclass
 class Candidate(Generic[T]):
-    """What is tried, and how it did from round to round.
-
-    Attributes:
-        what: is tried.
-        group: whom it is compared with at first.
-        rounds: those that it was trained in.
-    """
+    """What is tried, and how it did from round to round."""
 
     what: T
-    group: Hashable = None
     rounds: list[Judged] = field(default_factory=list)
 
     @property
     def last(self) -> Judged:
-        """How it did in the last round that it had part in."""
-        return self.rounds[-1]
+        """How it did in the last round that it was trained in."""
+        trained = [each for each in self.rounds if math.isfinite(each.score)]
+        return trained[-1] if trained else self.rounds[-1]
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """The later the last round that it was trained in the better, then by its score there."""
+        trained = (n for n, each in enumerate(self.rounds, 1) if math.isfinite(each.score))
+        return (-max(trained, default=0), self.last.score)
 
 
 def seconds_for(count: int, each: float) -> float:
@@ -70,28 +71,32 @@ def halve(
     """Give every candidate a little time, and the best of each group more.
 
     Args:
-        tried: the candidates; one that is alone in its group begins with the last round.
+        tried: the candidates.
         group_of: the group of one; candidates of a group learn about as quickly.
         judge: trains a candidate anew for about so many seconds.
         seconds: for all of them; the last round has `LAST` times what the first has.
         clock: that the seconds are read from.
 
     Returns:
-        All candidates, the best first: those of the last round, then the others.
+        All candidates, the best first.
     """
-    end = clock() + seconds
-    groups: dict[Hashable, list[Candidate[T]]] = {}
-    for what in tried:
-        groups.setdefault(group_of(what), []).append(Candidate(what, group_of(what)))
-    first = [one for group in groups.values() if len(group) > 1 for one in group]
-    for one in first:
-        one.rounds.append(judge(one, seconds / (1 + LAST) / len(first)))
-    first.sort(key=_score)
-    best = [group[0] if len(group) == 1 else min(group, key=_score) for group in groups.values()]
-    for done, one in enumerate(best):
-        one.rounds.append(judge(one, (end - clock()) / (len(best) - done)))
-    return [*sorted(best, key=_score), *(one for one in first if one not in best)]
+    began, candidates = clock(), [Candidate(what) for what in tried]
+    _judge_all(candidates, judge, began + seconds / (1 + LAST), clock)
+    best: dict[Hashable, Candidate[T]] = {}
+    for one in sorted(candidates, key=lambda candidate: candidate.rank):
+        best.setdefault(group_of(one.what), one)
+    _judge_all(list(best.values()), judge, began + seconds, clock)
+    return sorted(candidates, key=lambda candidate: candidate.rank)
 
 
-def _score(candidate: Candidate) -> float:
-    return candidate.last.score
+def _judge_all(
+    candidates: list[Candidate[T]],
+    judge: Callable[[Candidate[T], float], Judged],
+    end: float,
+    clock: Callable[[], float],
+) -> None:
+    """A round: the same time for all, less only where others took longer than theirs."""
+    each = (end - clock()) / len(candidates)
+    for done, one in enumerate(candidates):
+        left = (end - clock()) / (len(candidates) - done)
+        one.rounds.append(judge(one, min(each, left)))

@@ -58,6 +58,8 @@ def _reasons(found: Found) -> dict[str, str]:
             "lr": f"the range test suggests {found.first.rate:.2g}",
         }
     own, begun = best.settings, settings_of(found.begun)
+    if own.get("mirror"):
+        reasons["mirror"] = "two looks at a picture are surer than one, and take twice the time"
     for name in ("model", "image_size", "policy", "mixup", "erase", "alternate"):
         if name in own:
             values = dict.fromkeys(
