@@ -15,10 +15,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from commands import resnetkit, rows_of
-from find_gains import EACH, ONE_CORE
+from find_gains import EACH, ONE_CORE, write_class
 from resnetkit.data.sources import open_dataset
 from turns import keep
 
@@ -45,13 +44,10 @@ def write_pictures(folder: Path) -> None:
     """PNGs in train/ and test/, a folder a class, all of the training part."""
     dataset, rng = open_dataset("fashion-mnist"), np.random.default_rng(SEED)
     source = dataset.parts["train"]
-    for label, name in enumerate(dataset.classes):
+    for label in range(len(dataset.classes)):
         drawn = rng.permutation(np.flatnonzero(source.labels == label))
-        for part, chosen in (("train", drawn[:EACH]), ("test", drawn[JUDGES : 2 * JUDGES])):
-            place = folder / part / name.replace("/", "-")
-            place.mkdir(parents=True)
-            for i in chosen:
-                Image.fromarray(source.image(int(i), 1)[..., 0]).save(place / f"{i}.png")
+        write_class(folder / "train", dataset, source, label, drawn[:EACH])
+        write_class(folder / "test", dataset, source, label, drawn[JUDGES : 2 * JUDGES])
 
 
 def trained(way: str, data: Path, place: Path, minutes: float) -> dict:

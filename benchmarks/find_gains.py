@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from commands import resnetkit
-from resnetkit.data.sources import open_dataset
+from resnetkit.data.sources import Dataset, Source, open_dataset
 from turns import keep, kept
 
 EACH, TIMED = 200, 5
@@ -37,13 +37,20 @@ def write_pictures(folder: Path, seed: int) -> None:
     """PNGs in train/ and test/, a folder a class; which are trained on is drawn by the seed."""
     dataset, rng = open_dataset("fashion-mnist"), np.random.default_rng(seed)
     for part, source in dataset.parts.items():
-        for label, name in enumerate(dataset.classes):
-            place = folder / part / name.replace("/", "-")
-            place.mkdir(parents=True)
+        for label in range(len(dataset.classes)):
             members = np.flatnonzero(source.labels == label)
             chosen = rng.permutation(members)[:EACH] if part == "train" else members
-            for i in chosen:
-                Image.fromarray(source.image(int(i), 1)[..., 0]).save(place / f"{i}.png")
+            write_class(folder / part, dataset, source, label, chosen)
+
+
+def write_class(
+    folder: Path, dataset: Dataset, source: Source, label: int, chosen: np.ndarray
+) -> None:
+    """PNGs of a class, in a folder of its own."""
+    place = folder / dataset.classes[label].replace("/", "-")
+    place.mkdir(parents=True)
+    for i in chosen:
+        Image.fromarray(source.image(int(i), 1)[..., 0]).save(place / f"{i}.png")
 
 
 def trained(data: Path, out: Path, *flags: str) -> dict:

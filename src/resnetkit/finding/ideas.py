@@ -1,7 +1,6 @@
 """What is worth trying on someone's images, the most promising first."""
 
 from dataclasses import dataclass
-from functools import reduce
 from itertools import product
 from typing import Any
 
@@ -77,7 +76,7 @@ def ideas(asked: Recipe, begun: Recipe, rate: float, count: int) -> list[Idea]:
     found = [Idea({"batch_size": asked.batch_size}, plain=True), Idea(begun_with)]
     for places in sorted(product(*(range(len(each)) for each in choices)), key=sum):
         chosen = [each[place] for each, place in zip(choices, places, strict=True)]
-        settings = reduce(lambda so_far, more: so_far | more, chosen, common)
+        settings = {name: value for part in (common, *chosen) for name, value in part.items()}
         idea = Idea(settings, look=LOOKS.index(chosen[-1]))
         if idea not in found:
             found.append(idea)
